@@ -1,0 +1,51 @@
+"""What can go wrong in a way that the user can mend.
+
+Every message names the setting, the value and what would have worked. The command line prints it as
+one line and exits with status 2; a traceback is always a bug of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PhysimError(Exception):
+    """Base of everything that this package raises on purpose."""
+
+
+class RecipeError(PhysimError, ValueError):
+    """A setting has a value that makes no data set."""
+
+
+class ShardError(PhysimError, OSError):
+    """A file is missing, damaged, not ours, or cannot be written."""
+
+    def __str__(self) -> str:
+        """The sentence alone, without the errno decoration of OSError."""
+        return str(self.args[0]) if self.args else ""
+
+
+class SimulationError(PhysimError, ArithmeticError):
+    """A trajectory cannot be computed: a collision, or a state that is not finite."""
+
+
+def unknown(setting: str, value: str, known: Iterable[str]) -> str:
+    """The sentence for a name that is not in a list, with the nearest one first.
+
+    Arguments:
+        setting: What the name was given for, such as `system`.
+        value: The name as given.
+        known: The names that exist.
+
+    Returns:
+        One sentence.
+
+    Example:
+        >>> unknown("system", "pendulun", ["mass_spring", "pendulum"])
+        "system: got 'pendulun', did you mean 'pendulum'? Known: mass_spring, pendulum"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"{setting}: got '{value}', {hint}Known: {', '.join(names)}".replace("', Known", "'; known")

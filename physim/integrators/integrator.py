@@ -1,0 +1,50 @@
+"""What an integrator offers and promises; tests measure every promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from physim.fields import Kernel
+from physim.systems.system import System
+
+
+@dataclass(frozen=True)
+class Integrator:
+    """A one-step method.
+
+    Attributes:
+        name: Its name in recipes and on the command line.
+        summary: One line: what it is and when to use it.
+        order: Global order of convergence; 0 for a closed form.
+        symplectic: Whether one step preserves the symplectic form (without friction).
+        reversible: Whether a step of −dt undoes a step of dt (without friction).
+        separable_only: Whether it needs H = T(p) + V(q).
+        friction: Whether it integrates dp/dt = −∂H/∂q − c ∂H/∂p.
+        adaptive: Whether it chooses its own steps; else it takes `substeps` equal ones a frame.
+        evaluations: Gradients of H a step, for tables.
+        advance: Compiled `fields.ADVANCE`; None for the closed form, which each system brings itself.
+        work_size: Length of the scratch array for d degrees of freedom.
+        reference: Authors, year, title.
+    """
+
+    name: str
+    summary: str
+    order: int
+    symplectic: bool
+    reversible: bool
+    separable_only: bool
+    friction: bool
+    adaptive: bool
+    evaluations: str
+    advance: Kernel | None
+    work_size: Callable[[int], int]
+    reference: str
+
+    def fits(self, system: System, friction: float) -> bool:
+        """Whether the method solves this system with this friction."""
+        if self.advance is None and system.closed_form is None:
+            return False
+        if self.separable_only and not system.separable:
+            return False
+        return self.friction or friction == 0

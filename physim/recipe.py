@@ -1,0 +1,362 @@
+"""A recipe: the whole description of a data set, from which it can be made again.
+
+A recipe is flat TOML that reads aloud, with two tables for what is drawn at random:
+
+    system = "two_body"
+    n = 50_000
+    n_test = 10_000
+    frames = 30
+    dt = 0.125
+
+    [parameters]            # a number, a range with a law, or one of these a body
+    m = 1.0
+    G = { uniform = [0.8, 1.2] }
+
+    [initial]               # settings of the sampler
+    sampler = "orbit"
+    radius = { uniform = [0.5, 1.5] }
+
+Whatever is left out takes the system's default and is filled in, so that a validated recipe says
+everything. The same object comes out of a file, the command line and the JSON stored with the data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from physim import drawing, integrators, systems
+from physim.errors import RecipeError, unknown
+from physim.systems.parameters import Distribution, Parameter, fixed
+from physim.systems.system import System
+
+MAX_SEED = 2**63 - 1
+RAW_BYTES_OF_A_SHARD = 2**30
+TRAJECTORIES_OF_A_SHARD = 2000
+RAW_BYTES_OF_A_BLOCK = 6 * 2**20
+TRAJECTORIES_OF_A_BLOCK = 50
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Recipe(BaseModel):
+    """A validated description of a data set; make one with `Recipe.of`.
+
+    Attributes:
+        name: What the data set is called.
+        system: Name of the system.
+        bodies: Number of bodies, where the system lets one choose (`n_body`).
+        n: Trajectories of the training split.
+        n_test: Trajectories of the test split.
+        seed: What all random numbers follow from.
+        frames: Times at which a trajectory is stored and drawn.
+        dt: Time between frames.
+        integrator: Name of the integrator.
+        substeps: Equal steps between frames, for integrators with a fixed step.
+        friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
+        noise: Standard deviation of the Gaussian noise on every phase-space coordinate of every frame,
+            added before drawing; the clean states are stored too.
+        style: Name of the drawing style.
+        resolution: Height and width of a frame in pixels.
+        half_width: Half the width of the world that a frame shows.
+        colors: 0 for the style's own colours; else every trajectory draws its colours out of so many.
+        canvas_offset: Whether the canvas is moved at random, a new offset a trajectory.
+        store: What to store besides: `derivatives`.
+        shard_size: Trajectories a file.
+        parameters: What each physical constant is drawn from, one entry a component.
+        initial: Name of the sampler, and what each of its settings is drawn from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = ""
+    system: str
+    bodies: Annotated[int, Field(ge=2, le=8)] | None = None
+    n: Annotated[int, Field(ge=1, le=10**9)] = 50_000
+    n_test: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    frames: Annotated[int, Field(ge=1, le=100_000)] = 30
+    dt: Positive = 0.125
+    integrator: str = ""
+    substeps: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    friction: NonNegative = 0.0
+    noise: NonNegative = 0.0
+    style: str = "hgn"
+    resolution: Annotated[int, Field(ge=8, le=1024)] = 32
+    half_width: Positive | None = None
+    colors: Annotated[int, Field(ge=0, le=256)] = 0
+    canvas_offset: bool = False
+    store: list[Literal["derivatives"]] = []
+    shard_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    parameters: dict[str, Any] = {}
+    initial: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], source: str = "") -> Recipe:
+        """Validate settings and fill in what they leave out.
+
+        Arguments:
+            settings: Keys and values as in a recipe file.
+            source: Where they come from, named in errors.
+
+        Returns:
+            A recipe in which nothing is left to a default.
+
+        Raises:
+            RecipeError: A key or value that makes no data set.
+        """
+        where = f"{source}: " if source else ""
+        try:
+            given = cls.model_validate(dict(settings))
+        except ValidationError as error:
+            raise RecipeError(where + _sentence(error)) from None
+        try:
+            return given._filled()
+        except RecipeError as error:
+            raise RecipeError(f"{where}{error}") from None
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """A recipe from the JSON that is stored with a data set.
+
+        Raises:
+            RecipeError: The text is no valid recipe.
+        """
+        try:
+            settings = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise RecipeError(f"recipe: not JSON ({error})") from None
+        if not isinstance(settings, dict):
+            raise RecipeError(f"recipe: got {type(settings).__name__}, expected a table")
+        return cls.of(settings)
+
+    def to_json(self) -> str:
+        """The recipe as one line of JSON, keys in a fixed order."""
+        return self.model_dump_json()
+
+    def count(self, split: str) -> int:
+        """Trajectories of a split."""
+        return {"train": self.n, "test": self.n_test or 0}[split]
+
+    def find_system(self) -> System:
+        """The system of this recipe."""
+        return systems.find(self.system, self.bodies)
+
+    def distributions(self) -> tuple[Distribution, ...]:
+        """What each column of parameters, then each setting of the sampler, is drawn from."""
+        system = self.find_system()
+        rows = []
+        for parameter in system.parameters:
+            rows += _components(parameter, self.parameters[parameter.symbol], "parameters")
+        for setting in system.sampler(self.initial["sampler"]).settings:
+            rows += _components(setting, self.initial[setting.symbol], "initial")
+        return tuple(rows)
+
+    @property
+    def trajectory_bytes(self) -> int:
+        """Raw pixels of a trajectory, in bytes."""
+        return self.frames * self.resolution**2 * 3
+
+    @property
+    def block_size(self) -> int:
+        """Trajectories that are simulated, drawn and compressed together."""
+        return max(1, min(TRAJECTORIES_OF_A_BLOCK, RAW_BYTES_OF_A_BLOCK // self.trajectory_bytes))
+
+    def _filled(self) -> Recipe:
+        system = systems.find(self.system, self.bodies)
+        integrator = integrators.choose(system, self.integrator, self.friction)
+        style = drawing.find(self.style)
+        parameters = _filled_table(self.parameters, system.parameters, "parameters")
+        initial = dict(self.initial)
+        name = initial.pop("sampler", system.samplers[0].name)
+        names = [sampler.name for sampler in system.samplers]
+        if name not in names:
+            raise RecipeError(unknown("initial.sampler", str(name), names))
+        sampler = system.sampler(name)
+        initial = _filled_table(initial, sampler.settings, "initial")
+        half_width = self.half_width
+        if half_width is None:
+            upper = {key: _highest(value) for key, value in (parameters | initial).items()}
+            half_width = style.half_width(system, upper)
+        shard_size = self.shard_size
+        if shard_size is None:
+            shard_size = max(1, min(TRAJECTORIES_OF_A_SHARD, RAW_BYTES_OF_A_SHARD // self.trajectory_bytes))
+            if shard_size > self.block_size:
+                shard_size -= shard_size % self.block_size
+        return self.model_copy(
+            update={
+                "name": self.name or self.system,
+                "n_test": self.n // 5 if self.n_test is None else self.n_test,
+                "integrator": integrator.name,
+                "half_width": float(half_width),
+                "shard_size": shard_size,
+                "parameters": parameters,
+                "initial": {"sampler": name, **initial},
+            }
+        )
+
+
+def load(name: str) -> dict[str, Any]:
+    """The settings of a recipe file, of a recipe that ships, or of a data set.
+
+    Arguments:
+        name: Path of a TOML file; `hgn/two_body` and the like; or a folder with a data set in it.
+
+    Returns:
+        Settings for `Recipe.of`.
+
+    Raises:
+        RecipeError: There is no such recipe, or the file is not TOML.
+    """
+    path = Path(name)
+    if (path / "manifest.json").is_file():
+        return dict(json.loads((path / "manifest.json").read_text())["recipe"])
+    shipped = recipes()
+    if name in shipped:
+        settings = {"name": name} | _parsed(shipped[name].read_text(), name)
+    elif path.suffix == ".toml" and path.is_file():
+        settings = {"name": path.stem} | _parsed(path.read_text(), str(path))
+    elif path.suffix == ".toml":
+        raise RecipeError(f"recipe: got '{name}', but there is no such file")
+    else:
+        raise RecipeError(unknown("recipe", name, shipped))
+    return settings
+
+
+def recipes() -> dict[str, Any]:
+    """The recipes that ship, by name: from the installed package, or from a checkout's `datasets/`."""
+    root = resources.files("physim") / "recipes"
+    if not root.is_dir():
+        root = Path(__file__).parent.parent / "datasets"
+    found = {}
+    for family in sorted(entry.name for entry in root.iterdir() if entry.is_dir()):
+        for entry in sorted((root / family).iterdir(), key=lambda entry: entry.name):
+            if entry.name.endswith(".toml"):
+                found[f"{family}/{entry.name.removesuffix('.toml')}"] = entry
+    return found
+
+
+def _parsed(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{source}: not TOML ({error})") from None
+
+
+def _filled_table(
+    given: Mapping[str, Any], declared: tuple[Parameter, ...], table: str
+) -> dict[str, Any]:
+    """Every declared key with its value in canonical form; unknown keys are refused."""
+    symbols = [parameter.symbol for parameter in declared]
+    for key in given:
+        if key not in symbols:
+            raise RecipeError(unknown(table, key, symbols))
+    filled = {}
+    for parameter in declared:
+        value = given.get(parameter.symbol)
+        rows = (
+            [parameter.default] * parameter.components
+            if value is None
+            else _components(parameter, value, table)
+        )
+        plain = [_plain(row) for row in rows]
+        filled[parameter.symbol] = plain[0] if all(row == plain[0] for row in plain) else plain
+    return filled
+
+
+def _components(parameter: Parameter, value: Any, table: str) -> list[Distribution]:
+    """One distribution a component, from a value that is given once or once a component."""
+    path = f"{table}.{parameter.symbol}"
+    if not isinstance(value, list):
+        return [_distribution(parameter, value, path)] * parameter.components
+    if len(value) != parameter.components:
+        raise RecipeError(f"{path}: got {len(value)} values, expected {parameter.components}")
+    return [_distribution(parameter, row, f"{path}[{i}]") for i, row in enumerate(value)]
+
+
+def _distribution(parameter: Parameter, value: Any, path: str) -> Distribution:
+    if isinstance(value, Mapping):
+        if len(value) != 1 or next(iter(value)) not in ("uniform", "log_uniform", "area"):
+            raise RecipeError(
+                f"{path}: got {dict(value)}, expected a number or one of "
+                "{ uniform = [low, high] }, { log_uniform = [low, high] }, { area = [low, high] }"
+            )
+        law, bounds = next(iter(value.items()))
+        if not isinstance(bounds, list) or len(bounds) != 2:
+            raise RecipeError(f"{path}.{law}: got {bounds!r}, expected [low, high]")
+        low, high = (_number(bound, f"{path}.{law}") for bound in bounds)
+        found = Distribution(law, low, high)
+    else:
+        found = fixed(_number(value, path))
+    if found.low > found.high:
+        raise RecipeError(f"{path}: got low {found.low:g} above high {found.high:g}, expected low ≤ high")
+    if parameter.positive and found.low <= 0:
+        raise RecipeError(f"{path}: got {found.low:g}, expected a number above 0 ({parameter.meaning})")
+    if found.low < 0:
+        raise RecipeError(f"{path}: got {found.low:g}, expected 0 or more ({parameter.meaning})")
+    if found.law == "log_uniform" and found.low <= 0:
+        raise RecipeError(f"{path}.log_uniform: got {found.low:g}, expected a number above 0")
+    return found
+
+
+def _number(value: Any, path: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise RecipeError(f"{path}: got {value!r}, expected a finite number")
+    return float(value)
+
+
+def _plain(row: Distribution) -> Any:
+    return row.low if row.law == "fixed" else {row.law: [row.low, row.high]}
+
+
+def _highest(value: Any) -> float:
+    if isinstance(value, list):
+        return max(_highest(row) for row in value)
+    return float(next(iter(value.values()))[1]) if isinstance(value, Mapping) else float(value)
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first problem that pydantic found, in our words."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    kind, context, value = first["type"], first.get("ctx", {}), first.get("input")
+    if kind == "extra_forbidden":
+        return unknown("recipe", path, Recipe.model_fields)
+    if kind == "missing":
+        return f"{path}: missing, expected the name of a system"
+    bounds = {
+        "greater_than": ("above", "gt"),
+        "greater_than_equal": ("from", "ge"),
+        "less_than_equal": ("at most", "le"),
+    }
+    if kind in bounds:
+        field = Recipe.model_fields[str(first["loc"][0])]
+        limits = {
+            name: getattr(item, name)
+            for item in [*field.metadata, *_nested(field.annotation)]
+            for name in ("gt", "ge", "le")
+            if getattr(item, name, None) is not None
+        }
+        if "ge" in limits and "le" in limits:
+            return f"{path}: got {value}, expected {limits['ge']} … {limits['le']}"
+        words, key = bounds[kind]
+        return f"{path}: got {value}, expected a number {words} {context[key]:g}"
+    return f"{path}: got {value!r}, {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _nested(annotation: Any) -> list[Any]:
+    """The bounds inside `Annotated[...] | None`."""
+    found: list[Any] = []
+    for part in getattr(annotation, "__args__", ()):
+        for item in getattr(part, "__metadata__", ()):
+            found += [*getattr(item, "metadata", ()), item]
+    return found

@@ -1,0 +1,74 @@
+"""Physical parameters and the distributions they are drawn from, one draw a trajectory."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Law = Literal["fixed", "uniform", "log_uniform", "area"]
+LAWS: tuple[Law, ...] = ("fixed", "uniform", "log_uniform", "area")
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A number, or a range with a law.
+
+    Attributes:
+        law: `fixed`; `uniform` on [low, high]; `log_uniform`, uniform in the logarithm; `area`, a
+            radius such that the point is uniform over the annulus between low and high.
+        low: Smallest value.
+        high: Largest value; equals `low` where the law is `fixed`.
+    """
+
+    law: Law
+    low: float
+    high: float
+
+    def at(self, u: float) -> float:
+        """The value at the quantile `u` in [0, 1), as the compiled sampler draws it."""
+        if self.law == "uniform":
+            return self.low + u * (self.high - self.low)
+        if self.law == "log_uniform":
+            return self.low * (self.high / self.low) ** u
+        if self.law == "area":
+            return math.sqrt(self.low**2 + u * (self.high**2 - self.low**2))
+        return self.low
+
+    def __str__(self) -> str:
+        """`1`, `0.5 … 1.5` or `0.5 … 1.5 (area)`."""
+        if self.law == "fixed":
+            return f"{self.low:g}"
+        note = "" if self.law == "uniform" else f" ({self.law})"
+        return f"{self.low:g} … {self.high:g}{note}"
+
+
+def fixed(value: float) -> Distribution:
+    """Always `value`."""
+    return Distribution("fixed", value, value)
+
+
+def uniform(low: float, high: float) -> Distribution:
+    """Uniform on [low, high]."""
+    return Distribution("uniform", low, high)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A physical constant of a system, or a setting of its sampler.
+
+    Attributes:
+        symbol: Its name in formulas, recipes and files.
+        meaning: One or two words.
+        default: What it is drawn from where the recipe says nothing.
+        paper: Its value in the HGN paper.
+        components: How many independent values there are, such as one mass a body.
+        positive: Whether it must be above zero (else: zero or more).
+    """
+
+    symbol: str
+    meaning: str
+    default: Distribution
+    paper: Distribution
+    components: int = 1
+    positive: bool = True
