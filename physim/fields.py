@@ -1,12 +1,12 @@
 """The compiled signatures that systems offer and integrators call.
 
 A system is a handful of small functions; an integrator takes them as arguments. Numba gives every
-compiled function a type of its own, so that an integrator would be compiled again for each system and
-at every start. With the declared signatures below all systems look alike: each function is compiled
-once, cached on disk, and passed as a typed pointer, and an edited system is noticed.
+compiled function a type of its own, so that an integrator would be compiled again for each system
+and at every start. With the declared signatures below all systems look alike: each function is
+compiled once, cached on disk, and passed as a typed pointer, and an edited system is noticed.
 
-Shapes in a signature: `d` degrees of freedom, `frames` times, `bodies` drawn bodies. All arrays are
-float64 and C-contiguous, and outputs are written in place.
+Shapes in a signature: `d` degrees of freedom, `frames` times, `bodies` drawn bodies. All arrays
+are float64 and C-contiguous, and outputs are written in place.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numba import types
 VECTOR = types.float64[::1]
 MATRIX = types.float64[:, ::1]
 CUBE = types.float64[:, :, ::1]
+FLAGS = types.boolean[::1]
 
 ENERGY = types.float64(VECTOR, VECTOR, VECTOR)
 """H(q, p, params): (d,), (d,), (n_params,) to the energy."""
@@ -29,17 +30,17 @@ FIELD = types.void(VECTOR, VECTOR, VECTOR, VECTOR)
 """f(q, p, params, out): a gradient of H, (d,), written to `out`."""
 
 POSITIONS = types.void(VECTOR, VECTOR, VECTOR)
-"""f(q, params, xy): where the bodies are, written to `xy`, (2 bodies,): x1, y1, x2, y2, …; +y is up."""
+"""f(q, params, xy): where the bodies are, (2 bodies,): x1, y1, x2, y2, …; +y is up."""
 
 SAMPLER = types.void(VECTOR, VECTOR, VECTOR, VECTOR, VECTOR)
 """f(initial, u, params, q, p): the initial state, written to `q` and `p`, (d,).
 
-`initial` holds the values drawn for the sampler's own settings (such as the radius), `u` independent
-uniform numbers in [0, 1)."""
+`initial` holds the values drawn for the sampler's own settings (such as the radius), `u`
+independent uniform numbers in [0, 1)."""
 
 CLOSED_FORM = types.boolean(VECTOR, VECTOR, VECTOR, VECTOR, MATRIX, MATRIX)
-"""f(q0, p0, params, times, q, p): the exact solution at `times` after the start, (frames,), written to
-`q` and `p`, (frames, d); False where there is none (a collision)."""
+"""f(q0, p0, params, times, q, p): the exact solution at `times` after the start, (frames,),
+written to `q` and `p`, (frames, d); False where there is none (a collision)."""
 
 ADVANCE = types.boolean(
     types.FunctionType(FIELD),
@@ -55,16 +56,21 @@ ADVANCE = types.boolean(
 """f(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work): one frame interval, in place.
 
 `dt` may be negative. `substeps` is the number of equal steps (an adaptive method may take more).
-`work` is scratch of the integrator's `work_size(d)`, zeroed before the first interval of a trajectory
-and kept between intervals, so that an adaptive method can remember its step. False where no step
-succeeds (a collision, a state that is not finite)."""
+`work` is scratch of the integrator's `work_size(d)`, zeroed before the first interval of a
+trajectory and kept between intervals, so that an adaptive method can remember its step. False
+where no step succeeds (a collision, a state that is not finite)."""
+
+
+subroutine = numba.njit(error_model="numpy")
+"""Compiles a function that kernels of the same file call; a division by zero is inf or nan."""
 
 
 class Kernel:
     """A Python function that is compiled for one declared signature when it is first needed.
 
-    Importing a system or an integrator costs nothing; the compiled code is cached on disk. `python`
-    stays callable on plain arrays, which is how tests differentiate a Hamiltonian by complex steps.
+    Importing a system or an integrator costs nothing; the compiled code is cached on disk.
+    `python` stays callable on plain arrays, which is how tests differentiate a Hamiltonian by
+    complex steps.
     """
 
     def __init__(self, python: Callable[..., Any], signature: Any) -> None:
@@ -76,7 +82,8 @@ class Kernel:
     @cached_property
     def compiled(self) -> Callable[..., Any]:
         """The machine code: releases the GIL, raises nothing."""
-        return numba.njit(self.signature, nogil=True, cache=True)(self.python)
+        compiler = numba.njit(self.signature, nogil=True, cache=True, error_model="numpy")
+        return compiler(self.python)
 
     def __call__(self, *args: Any) -> Any:
         """Run the compiled function."""

@@ -35,8 +35,8 @@ class Sampler:
 class System:
     """One Hamiltonian system.
 
-    `params`, wherever it appears, is the row of all parameters in the order declared, a parameter with
-    several components taking as many places.
+    `params`, wherever it appears, is the row of all parameters in the order declared, a parameter
+    with several components taking as many places.
 
     Attributes:
         name: Its name in recipes and on the command line.
@@ -53,8 +53,8 @@ class System:
         positions: Compiled `fields.POSITIONS`.
         half_width: Half the width of the world that the `hgn` style shows.
         disc_radius: Radius, in the world, of a body of mass 1 in the `hgn` style; grows with √m.
-        dm_half_width: Half the width of the `dm` canvas, from the largest value that each parameter
-            and each setting of the sampler can take.
+        dm_half_width: Half the width of the `dm` canvas, from the largest value that each
+            parameter and each setting of the sampler can take.
         default_integrator: The most accurate one that keeps rendering fast.
         closed_form: Compiled `fields.CLOSED_FORM`, or None.
         coordinates: A name and a unit for each kind of coordinate, for tables and axes.

@@ -1,0 +1,83 @@
+"""The integrators, one file each.
+
+Only names live here: an integrator's file, and with it Numba, is imported when it is looked up.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from physim.errors import RecipeError, unknown
+
+if TYPE_CHECKING:
+    from physim.integrators.integrator import Integrator
+    from physim.systems.system import System
+
+INTEGRATORS: dict[str, str] = {
+    "leapfrog": "physim.integrators.leapfrog",
+    "dop853": "physim.integrators.dop853",
+    "closed_form": "physim.integrators.closed_form",
+}
+"""Name to module; each module holds one `INTEGRATOR`."""
+
+REFERENCE = "dop853"
+"""The one that solves every system, with friction too, to the last digits."""
+
+
+@cache
+def find(name: str) -> Integrator:
+    """The integrator of that name.
+
+    Arguments:
+        name: One of `INTEGRATORS`.
+
+    Returns:
+        The integrator.
+
+    Raises:
+        RecipeError: There is none of that name.
+
+    Example:
+        >>> find("leapfrog").order
+        2
+    """
+    if name not in INTEGRATORS:
+        raise RecipeError(unknown("integrator", str(name), INTEGRATORS))
+    return import_module(INTEGRATORS[name]).INTEGRATOR
+
+
+def fitting(system: System, friction: float = 0.0) -> list[str]:
+    """Names of the integrators that solve this system with this friction."""
+    return [name for name in INTEGRATORS if find(name).fits(system, friction)]
+
+
+def choose(system: System, name: str = "", friction: float = 0.0) -> Integrator:
+    """The integrator asked for, or the system's default where none is.
+
+    Arguments:
+        system: What is to be integrated.
+        name: One of `INTEGRATORS`; empty for the most accurate one that is fast.
+        friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
+
+    Returns:
+        An integrator that solves this system with this friction.
+
+    Raises:
+        RecipeError: There is none of that name, or it does not fit; the sentence says which do.
+    """
+    if not name:
+        default = find(system.default_integrator)
+        return default if default.fits(system, friction) else find(REFERENCE)
+    integrator = find(name)
+    if integrator.fits(system, friction):
+        return integrator
+    if integrator.advance is None and system.closed_form is None:
+        reason = f"{system.name} has no closed form"
+    elif integrator.separable_only and not system.separable:
+        reason = f"{name} needs H = T(p) + V(q), which {system.name} is not"
+    else:
+        reason = f"{name} knows no friction"
+    names = ", ".join(fitting(system, friction))
+    raise RecipeError(f"integrator: got '{name}', but {reason}; expected one of {names}")

@@ -1,0 +1,239 @@
+"""Many trajectories to states at given times, and what follows from the states.
+
+These kernels work on a block of trajectories in the calling thread and release the GIL, so that
+several threads can work on several blocks. Each is compiled once for all systems. All accept
+arrays to write to, so that a renderer can use the same memory for every block.
+
+Shapes: n trajectories, T times, d degrees of freedom; all arrays are float64 and C-contiguous.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from physim.fields import (
+    ADVANCE,
+    CLOSED_FORM,
+    CUBE,
+    ENERGY,
+    FIELD,
+    FLAGS,
+    MATRIX,
+    POSITIONS,
+    VECTOR,
+    kernel,
+)
+from physim.integrators.integrator import Integrator
+from physim.systems.system import System
+
+
+@kernel(
+    types.void(
+        types.FunctionType(ADVANCE),
+        types.FunctionType(FIELD),
+        types.FunctionType(FIELD),
+        MATRIX,
+        MATRIX,
+        MATRIX,
+        VECTOR,
+        types.float64,
+        types.int64,
+        types.int64,
+        CUBE,
+        CUBE,
+        FLAGS,
+    )
+)
+def _stepped(
+    advance, dh_dq, dh_dp, params, q0, p0, times, friction, substeps, work_size, q, p, ok
+):
+    work = np.empty(work_size)
+    state_q = np.empty(q0.shape[1])
+    state_p = np.empty(q0.shape[1])
+    for i in range(q0.shape[0]):
+        work[:] = 0.0
+        state_q[:] = q0[i]
+        state_p[:] = p0[i]
+        now = 0.0
+        fine = True
+        for t in range(times.size):
+            dt = times[t] - now
+            if fine and dt != 0.0:
+                fine = advance(
+                    dh_dq, dh_dp, params[i], friction, state_q, state_p, dt, substeps, work
+                )
+                now = times[t]
+            q[i, t] = state_q
+            p[i, t] = state_p
+        for j in range(state_q.size):
+            fine = fine and np.isfinite(state_q[j]) and np.isfinite(state_p[j])
+        ok[i] = fine
+
+
+@kernel(
+    types.void(types.FunctionType(CLOSED_FORM), MATRIX, MATRIX, MATRIX, VECTOR, CUBE, CUBE, FLAGS)
+)
+def _closed(solution, params, q0, p0, times, q, p, ok):
+    for i in range(q0.shape[0]):
+        fine = solution(q0[i], p0[i], params[i], times, q[i], p[i])
+        for t in range(times.size):
+            for j in range(q0.shape[1]):
+                fine = fine and np.isfinite(q[i, t, j]) and np.isfinite(p[i, t, j])
+        ok[i] = fine
+
+
+@kernel(types.void(types.FunctionType(ENERGY), MATRIX, CUBE, CUBE, MATRIX))
+def _energies(hamiltonian, params, q, p, out):
+    for i in range(q.shape[0]):
+        for t in range(q.shape[1]):
+            out[i, t] = hamiltonian(q[i, t], p[i, t], params[i])
+
+
+@kernel(types.void(types.FunctionType(POSITIONS), MATRIX, CUBE, CUBE))
+def _positions(positions, params, q, out):
+    for i in range(q.shape[0]):
+        for t in range(q.shape[1]):
+            positions(q[i, t], params[i], out[i, t])
+
+
+@kernel(
+    types.void(
+        types.FunctionType(FIELD),
+        types.FunctionType(FIELD),
+        MATRIX,
+        types.float64,
+        CUBE,
+        CUBE,
+        CUBE,
+        CUBE,
+    )
+)
+def _derivatives(dh_dq, dh_dp, params, friction, q, p, dq_dt, dp_dt):
+    for i in range(q.shape[0]):
+        for t in range(q.shape[1]):
+            dh_dp(q[i, t], p[i, t], params[i], dq_dt[i, t])
+            dh_dq(q[i, t], p[i, t], params[i], dp_dt[i, t])
+            for j in range(q.shape[2]):
+                dp_dt[i, t, j] = -dp_dt[i, t, j] - friction * dq_dt[i, t, j]
+
+
+def integrate(
+    system: System,
+    integrator: Integrator,
+    params: np.ndarray,
+    q0: np.ndarray,
+    p0: np.ndarray,
+    times: np.ndarray,
+    *,
+    friction: float = 0.0,
+    substeps: int = 1,
+    q: np.ndarray,
+    p: np.ndarray,
+) -> np.ndarray:
+    """Solve the equations of motion of many trajectories; the caller has checked that they fit.
+
+    Arguments:
+        system: Whose motion.
+        integrator: How; one that fits.
+        params: Rows of parameters, (n, n_params).
+        q0: Positions at time 0, (n, d).
+        p0: Momenta at time 0, (n, d).
+        times: When the state is wanted, (T,); rising or falling.
+        friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
+        substeps: Equal steps between two times, for integrators with a fixed step.
+        q: Positions are written here, (n, T, d).
+        p: Momenta are written here, (n, T, d).
+
+    Returns:
+        (n,) bool: False where the trajectory cannot be computed (a collision, a state that is not
+        finite); what stands in `q` and `p` there means nothing.
+    """
+    ok = np.empty(len(q0), dtype=np.bool_)
+    if integrator.advance is None:
+        assert system.closed_form is not None  # noqa: S101  (Integrator.fits)
+        _closed(system.closed_form.compiled, params, q0, p0, times, q, p, ok)
+    else:
+        _stepped(
+            integrator.advance.compiled,
+            system.dh_dq.compiled,
+            system.dh_dp.compiled,
+            params,
+            q0,
+            p0,
+            times,
+            friction,
+            substeps,
+            integrator.work_size(system.dimension),
+            q,
+            p,
+            ok,
+        )
+    return ok
+
+
+def energy(
+    system: System, q: np.ndarray, p: np.ndarray, params: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
+    """H of every state.
+
+    Arguments:
+        system: Whose H.
+        q: Positions, (n, T, d).
+        p: Momenta, (n, T, d).
+        params: Rows of parameters, (n, n_params).
+        out: Where to write, (n, T).
+
+    Returns:
+        (n, T) energies.
+    """
+    out = np.empty(q.shape[:2]) if out is None else out
+    _energies(system.hamiltonian.compiled, params, q, p, out)
+    return out
+
+
+def positions(
+    system: System, q: np.ndarray, params: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Where the bodies are in the plane, +y up.
+
+    Arguments:
+        system: Whose bodies.
+        q: Positions in phase space, (n, T, d).
+        params: Rows of parameters, (n, n_params).
+        out: Where to write, (n, T, 2 bodies).
+
+    Returns:
+        (n, T, 2 bodies): x₁, y₁, x₂, y₂, …
+    """
+    out = np.empty((*q.shape[:2], 2 * system.bodies)) if out is None else out
+    _positions(system.positions.compiled, params, q, out)
+    return out
+
+
+def derivatives(
+    system: System,
+    q: np.ndarray,
+    p: np.ndarray,
+    params: np.ndarray,
+    friction: float = 0.0,
+    out: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """dq/dt = ∂H/∂p and dp/dt = −∂H/∂q − c ∂H/∂p of every state.
+
+    Arguments:
+        system: Whose equations of motion.
+        q: Positions, (n, T, d).
+        p: Momenta, (n, T, d).
+        params: Rows of parameters, (n, n_params).
+        friction: c.
+        out: Where to write, twice (n, T, d).
+
+    Returns:
+        (dq/dt, dp/dt), each (n, T, d).
+    """
+    dq_dt, dp_dt = (np.empty_like(q), np.empty_like(q)) if out is None else out
+    _derivatives(
+        system.dh_dq.compiled, system.dh_dp.compiled, params, friction, q, p, dq_dt, dp_dt
+    )
+    return dq_dt, dp_dt

@@ -1,0 +1,228 @@
+"""Trajectories of chosen initial states, from Python: `physim.simulate`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from physim import integrators, systems
+from physim.errors import RecipeError, SimulationError, unknown
+from physim.integrators import rollout
+from physim.systems.system import System
+
+_BLOCK = 64
+
+
+def simulate(
+    system: str | System,
+    q0: ArrayLike,
+    p0: ArrayLike,
+    params: Mapping[str, ArrayLike] | ArrayLike | None = None,
+    times: ArrayLike = (),
+    integrator: str | None = None,
+    friction: float = 0.0,
+    substeps: int = 1,
+    workers: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """States at given times, from initial states at time 0.
+
+    Arguments:
+        system: A system or its name.
+        q0: Positions at time 0, (d,) or (n, d); two or more bodies as x₁, y₁, x₂, y₂, …
+        p0: Momenta at time 0, of the same shape.
+        params: Physical constants by symbol, each a number, one value a body, or such for each of
+            n trajectories; or rows in the order of `system.parameters`, (n_params,) or (n,
+            n_params). What is left out has its value in the HGN paper.
+        times: When the state is wanted, (T,), rising or falling from 0; negative times run
+            backward.
+        integrator: Name of the integrator; by default the most accurate one that is fast.
+        friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
+        substeps: Equal steps between two times, for integrators with a fixed step.
+        workers: Threads; by default one a core.
+
+    Returns:
+        (q, p), each (n, T, d), or (T, d) where both initial states had one dimension.
+
+    Raises:
+        RecipeError: An argument that makes no simulation.
+        SimulationError: Two bodies collide, or a state is not finite.
+
+    Example:
+        >>> q, p = simulate("mass_spring", [1.0], [0.0], {"m": 0.5, "k": 2.0}, [0.0, 1.0])
+        >>> print(q.shape, round(float(q[1, 0]), 6))  # cos 2
+        (2, 1) -0.416147
+    """
+    found = systems.find(system) if isinstance(system, str) else system
+    start_q, start_p, single = _states(found, q0, p0)
+    rows = _rows(found, params)
+    n = len(start_q) if len(rows) == 1 else len(rows)
+    if len(start_q) not in (1, n):
+        raise RecipeError(
+            f"params: got {len(rows)} rows for {len(start_q)} initial states, "
+            "expected as many, or one"
+        )
+    start_q, start_p, rows = (
+        np.array(np.broadcast_to(array, (n, array.shape[1])), order="C")
+        for array in (start_q, start_p, rows)
+    )
+    grid = _times(times)
+    for name, value in (("substeps", substeps), ("workers", workers)):
+        if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
+            raise RecipeError(f"{name}: got {value}, expected a whole number from 1")
+    if not (np.isfinite(friction) and friction >= 0):
+        raise RecipeError(f"friction: got {friction}, expected a number from 0")
+    method = integrators.choose(found, integrator or "", float(friction))
+    q = np.empty((n, grid.size, found.dimension))
+    p = np.empty_like(q)
+
+    def block(first: int) -> None:
+        part = slice(first, first + _BLOCK)
+        ok = rollout.integrate(
+            found,
+            method,
+            rows[part],
+            start_q[part],
+            start_p[part],
+            grid,
+            friction=float(friction),
+            substeps=int(substeps),
+            q=q[part],
+            p=p[part],
+        )
+        if not ok.all():
+            index = first + int(np.argmin(ok))
+            raise SimulationError(
+                failure(found, index, rows[index], start_q[index], start_p[index])
+            )
+
+    threads = min(workers or os.cpu_count() or 1, -(-n // _BLOCK))
+    if threads == 1:
+        for first in range(0, n, _BLOCK):
+            block(first)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(block, range(0, n, _BLOCK)):
+                pass
+    return (q[0], p[0]) if single and n == 1 else (q, p)
+
+
+def failure(system: System, index: int, params: np.ndarray, q0: np.ndarray, p0: np.ndarray) -> str:
+    """The sentence about a trajectory that cannot be computed.
+
+    Arguments:
+        system: Whose motion.
+        index: Number of the trajectory.
+        params: Its row of parameters, (n_params,).
+        q0: Where it started, (d,).
+        p0: Its momenta there, (d,).
+
+    Returns:
+        One sentence with everything that is needed to see it again.
+    """
+    constants = ", ".join(
+        f"{symbol}={_text(params[column])}" for symbol, column in system.columns.items()
+    )
+    reason = "two bodies collide, or a state is" if system.dimension > 2 else "a state is"
+    return (
+        f"{system.name}: trajectory {index}: {reason} not finite "
+        f"({constants}, q0={_text(q0)}, p0={_text(p0)})"
+    )
+
+
+def _text(values: np.ndarray) -> str:
+    numbers = [repr(float(value)) for value in np.atleast_1d(values)]
+    return numbers[0] if len(numbers) == 1 else f"[{', '.join(numbers)}]"
+
+
+def _states(system: System, q0: ArrayLike, p0: ArrayLike) -> tuple[np.ndarray, np.ndarray, bool]:
+    states = []
+    for name, value in (("q0", q0), ("p0", p0)):
+        array = _numbers(name, value)
+        if array.ndim not in (1, 2) or array.shape[-1] != system.dimension or array.size == 0:
+            raise RecipeError(
+                f"{name}: got shape {array.shape}, expected ({system.dimension},) or "
+                f"(n, {system.dimension}) for {system.name}"
+            )
+        states.append(array)
+    q, p = states
+    rows_q, rows_p = np.atleast_2d(q), np.atleast_2d(p)
+    if len(rows_q) != len(rows_p) and 1 not in (len(rows_q), len(rows_p)):
+        raise RecipeError(f"p0: got {len(rows_p)} states, but q0 has {len(rows_q)}")
+    rows_q, rows_p = np.broadcast_arrays(rows_q, rows_p)
+    return rows_q, rows_p, q.ndim == p.ndim == 1
+
+
+def _rows(system: System, params: Mapping[str, ArrayLike] | ArrayLike | None) -> np.ndarray:
+    """Rows of parameters, (1 or n, n_params)."""
+    if params is None or isinstance(params, Mapping):
+        rows = _rows_by_symbol(system, params or {})
+    else:
+        rows = np.atleast_2d(_numbers("params", params))
+        if rows.ndim != 2 or rows.shape[1] != system.n_params or rows.size == 0:
+            raise RecipeError(
+                f"params: got shape {rows.shape}, expected ({system.n_params},) or "
+                f"(n, {system.n_params}) in the order {', '.join(system.columns)}"
+            )
+    for parameter in system.parameters:
+        values = rows[:, system.columns[parameter.symbol]]
+        lowest = float(values.min())
+        if lowest < 0 or (parameter.positive and lowest == 0):
+            allowed = "above 0" if parameter.positive else "from 0"
+            raise RecipeError(
+                f"params.{parameter.symbol}: got {lowest:g}, expected a number {allowed} "
+                f"({parameter.meaning})"
+            )
+    return rows
+
+
+def _rows_by_symbol(system: System, params: Mapping[str, ArrayLike]) -> np.ndarray:
+    for symbol in params:
+        if symbol not in system.columns:
+            raise RecipeError(unknown("params", str(symbol), system.columns))
+    columns: list[np.ndarray] = []
+    for parameter in system.parameters:
+        given: ArrayLike = params.get(parameter.symbol, parameter.paper.low)
+        array = _numbers(f"params.{parameter.symbol}", given)
+        if parameter.components > 1:
+            if array.ndim == 0:
+                array = np.full((1, parameter.components), array)
+            elif array.ndim == 1:
+                array = array[None]
+        elif array.ndim < 2:
+            array = array.reshape(-1, 1)
+        if array.ndim != 2 or array.shape[1] != parameter.components or array.size == 0:
+            raise RecipeError(
+                f"params.{parameter.symbol}: got shape {np.shape(given)}, expected a number"
+                + (f" or {parameter.components} values" * (parameter.components > 1))
+                + ", or such for each of n trajectories"
+            )
+        columns.append(array)
+    lengths = {len(column) for column in columns} - {1}
+    if len(lengths) > 1:
+        raise RecipeError(f"params: got columns of lengths {sorted(lengths)}, expected one length")
+    n = max((len(column) for column in columns), default=1)
+    return np.hstack([np.broadcast_to(column, (n, column.shape[1])) for column in columns])
+
+
+def _times(times: ArrayLike) -> np.ndarray:
+    grid = np.ascontiguousarray(np.atleast_1d(_numbers("times", times)))
+    if grid.ndim != 1 or grid.size == 0:
+        raise RecipeError(f"times: got shape {grid.shape}, expected at least one time")
+    steps = np.diff(grid, prepend=0.0)
+    if (steps < 0).any() and (steps > 0).any():
+        raise RecipeError("times: got times that rise and fall, expected one direction from 0")
+    return grid
+
+
+def _numbers(name: str, value: ArrayLike | Sequence[float]) -> np.ndarray:
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RecipeError(f"{name}: got {value!r}, expected numbers") from None
+    if not np.isfinite(array).all():
+        raise RecipeError(f"{name}: got a value that is not finite, expected finite numbers")
+    return array

@@ -1,0 +1,69 @@
+"""The systems, one file each.
+
+Only names live here: a system's file, and with it Numba, is imported when the system is looked up.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from physim.errors import RecipeError, unknown
+
+if TYPE_CHECKING:
+    from physim.systems.system import System
+
+SYSTEMS: dict[str, tuple[str, int | None]] = {
+    "mass_spring": ("physim.systems.mass_spring", None),
+    "pendulum": ("physim.systems.pendulum", None),
+    "two_body": ("physim.systems.gravity", 2),
+    "three_body": ("physim.systems.gravity", 3),
+    "n_body": ("physim.systems.gravity", 0),
+}
+"""Name to (module, number of bodies): None where no system of the file has a choice, 0 where one
+chooses."""
+
+BODIES = range(2, 9)
+"""How many bodies `n_body` may have."""
+
+DEFAULT_BODIES = 4
+"""How many `n_body` has where nothing is said."""
+
+
+@cache
+def find(name: str, bodies: int | None = None) -> System:
+    """The system of that name.
+
+    Arguments:
+        name: One of `SYSTEMS`.
+        bodies: Number of bodies, 2 to 8, for `n_body`; 4 where left out.
+
+    Returns:
+        The system; the same object every time.
+
+    Raises:
+        RecipeError: There is no such system, or it does not come with so many bodies.
+
+    Example:
+        >>> find("three_body").bodies
+        3
+    """
+    if name not in SYSTEMS:
+        raise RecipeError(unknown("system", str(name), SYSTEMS))
+    module, own = SYSTEMS[name]
+    if own == 0:
+        own = DEFAULT_BODIES if bodies is None else bodies
+        if own not in BODIES:
+            raise RecipeError(f"bodies: got {bodies}, expected {BODIES[0]} … {BODIES[-1]}")
+        return import_module(module).n_body(name, own)
+    if own is not None:
+        system = import_module(module).n_body(name, own)
+    else:
+        system = import_module(module).SYSTEM
+    if bodies not in (None, system.bodies):
+        raise RecipeError(
+            f"bodies: got {bodies}, but {name} always has {system.bodies}; only n_body takes "
+            f"{BODIES[0]} … {BODIES[-1]}"
+        )
+    return system
