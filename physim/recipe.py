@@ -33,6 +33,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from physim import drawing, integrators, systems
+from physim.drawing import canvas
 from physim.errors import RecipeError, unknown
 from physim.systems.parameters import Distribution, Parameter, fixed
 from physim.systems.system import System
@@ -187,6 +188,11 @@ class Recipe(BaseModel):
         if half_width is None:
             upper = {key: _highest(value) for key, value in (parameters | initial).items()}
             half_width = style.half_width(system, upper)
+            half_width *= 1 + canvas.OFFSET_RANGE * self.canvas_offset
+        if 0 < self.colors < system.bodies:
+            raise RecipeError(
+                f"colors: got {self.colors}, expected 0 or from {system.bodies}, one for each body"
+            )
         shard_size = self.shard_size
         if shard_size is None:
             shard_size = max(1, min(TRAJECTORIES_OF_A_SHARD, RAW_BYTES_OF_A_SHARD // self.trajectory_bytes))

@@ -1,0 +1,105 @@
+"""Run a command as a whole process, several times, and keep medians; print tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: wall seconds, processor seconds, peak memory in MB, seconds to its first tick."""
+
+    wall: float
+    cpu: float
+    peak_mb: float
+
+
+def process(arguments: Sequence[str]) -> Run:
+    """Run `python -m …` once; its exit status must be 0."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, "-m", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    _, status, usage = os.wait4(child.pid, 0)
+    wall = time.perf_counter() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        message = child.stderr.read().decode() if child.stderr else ""
+        raise RuntimeError(f"{' '.join(arguments)}: exit status {child.returncode}: {message}")
+    del before
+    scale = 1e6 if sys.platform == "darwin" else 1e3
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale)
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value."""
+    return statistics.median(values)
+
+
+def seconds(call: Callable[[], Any], repeats: int = 3) -> float:
+    """Median wall time of a call, after one that does not count."""
+    call()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return median(times)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    names = ("physim", "numpy", "numba", "h5py", "isal", "zlib-ng")
+    return {
+        "processor": _processor(),
+        "processors": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in names},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((row.split(":")[1].strip() for row in lines if row.startswith("model name")), "")
+
+
+def table(title: str, rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as a Markdown table."""
+    if not rows:
+        return f"### {title}\n"
+    heads = list(rows[0])
+    lines = [f"### {title}", "", " | ".join(heads), " | ".join("---" for _ in heads)]
+    lines += [" | ".join(_cell(row[head]) for head in heads) for row in rows]
+    return "\n".join([*lines[:2], *(f"| {line} |" for line in lines[2:]), ""])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def save(name: str, results: dict[str, Any]) -> Path:
+    """Write results as JSON under `benchmarks/results/`."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine(), **results}, indent=2))
+    return path

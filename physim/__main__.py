@@ -1,0 +1,5 @@
+"""`python -m physim` is the command line."""
+
+from physim.cli import main
+
+main()

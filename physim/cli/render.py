@@ -1,0 +1,219 @@
+"""`physim render`: one command makes a data set."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+
+def _complete_system(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
+    from physim.systems import SYSTEMS
+
+    return [CompletionItem(name) for name in SYSTEMS if name.startswith(text)]
+
+
+def _complete_recipe(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
+    from physim.recipe import recipes
+
+    shipped = [CompletionItem(name) for name in recipes() if name.startswith(text)]
+    return shipped or [CompletionItem(text, type="file")]
+
+
+@click.command("render")
+@click.option("--system", shell_complete=_complete_system, help="What to simulate; see `physim systems`.")
+@click.option(
+    "--recipe",
+    shell_complete=_complete_recipe,
+    help="A TOML file, a recipe that ships (such as hgn/two_body), or a data set to make again.",
+)
+@click.option("--n", type=int, help="Trajectories of the training split.  [default: 50000]")
+@click.option("--n-test", type=int, help="Trajectories of the test split.  [default: a fifth of --n]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder.  [default: datasets/<name of the recipe>]"
+)
+@click.option("--seed", type=int, help="What all random numbers follow from.  [default: 0]")
+@click.option("--frames", type=int, help="Frames of a trajectory.  [default: 30]")
+@click.option("--dt", type=float, help="Time between frames.  [default: 0.125]")
+@click.option("--resolution", type=int, help="Pixels in height and width, 8 … 1024.  [default: 32]")
+@click.option("--noise", type=float, help="Standard deviation added to q and p before drawing.  [default: 0]")
+@click.option(
+    "--param",
+    multiple=True,
+    metavar="NAME=VALUE|NAME=LO:HI",
+    help="A physical constant or a setting of the sampler, fixed or uniform in a range; repeatable.",
+)
+@click.option("--integrator", help="See `physim systems --integrators`.  [default: the system's most accurate]")
+@click.option("--substeps", type=int, help="Equal steps a frame, for fixed-step integrators.  [default: 1]")
+@click.option("--friction", type=float, help="c in dp/dt = −∂H/∂q − c ∂H/∂p.  [default: 0]")
+@click.option("--bodies", type=int, help="Number of bodies of n_body, 2 … 8.")
+@click.option("--sampler", help="How initial states are drawn.  [default: the system's first]")
+@click.option("--style", help="How frames are drawn: hgn or dm.  [default: hgn]")
+@click.option("--colors", type=int, help="Draw colours at random out of so many.  [default: the style's own]")
+@click.option("--canvas-offset/--no-canvas-offset", default=None, help="Move the canvas at random.")
+@click.option("--half-width", type=float, help="Half the width of the world that a frame shows.")
+@click.option("--store", multiple=True, metavar="derivatives", help="Store dq/dt and dp/dt too.")
+@click.option("--scheduler", help="A Dask scheduler, tcp://host:8786, that makes the shards; or local.")
+@click.option("--workers", type=int, help="Threads.  [default: all processors]")
+@click.option("--overwrite", is_flag=True, help="Replace another data set in the folder.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def command(
+    system: str | None,
+    recipe: str | None,
+    out: Path | None,
+    param: tuple[str, ...],
+    sampler: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    overwrite: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Make a data set: a training and a test split of drawn trajectories.
+
+    With no recipe, masses, lengths, stiffness and gravity are drawn at random for each trajectory;
+    the recipes hgn/<system> fix them to the values of the HGN paper. Called again with the same
+    settings, it goes on where it was stopped.
+
+    \b
+    Example:
+        physim render --system two_body --n 1000 --param G=0.9:1.1 --out datasets/mine
+    """
+    from physim.errors import RecipeError
+    from physim.recipe import Recipe, load
+    from physim.render import render
+
+    if system is None and recipe is None:
+        raise RecipeError("--system: missing; name a system (see `physim systems`) or a --recipe")
+    settings = load(recipe) if recipe else {}
+    if system is not None and settings.get("system", system) != system:
+        raise RecipeError(f"--system: got '{system}', but recipe '{recipe}' is about '{settings['system']}'")
+    settings |= {"system": system} if system else {}
+    settings |= {key: value for key, value in options.items() if value not in (None, ())}
+    if options["store"]:
+        settings["store"] = list(options["store"])
+    if options["n"] is not None and options["n_test"] is None:
+        settings.pop("n_test", None)
+    _apply_params(settings, param, sampler)
+    made = Recipe.of(settings)
+    folder = out or Path("datasets") / made.name
+
+    with _Progress(f"{made.name}", made.n + (made.n_test or 0), quiet) as progress:
+        try:
+            summary = render(
+                made,
+                folder,
+                workers=workers,
+                scheduler=scheduler,
+                overwrite=overwrite,
+                progress=progress.update,
+            )
+        except (KeyboardInterrupt, SystemExit):
+            progress.close()
+            click.echo(f"Stopped. The same command goes on where it was: {folder}", err=True)
+            raise
+    if not quiet:
+        click.echo(str(summary))
+
+
+def _apply_params(settings: dict[str, Any], param: tuple[str, ...], sampler: str | None) -> None:
+    """Put each --param into the table that it belongs to."""
+    from physim import systems
+
+    if sampler:
+        settings["initial"] = {"sampler": sampler}
+    if not param:
+        return
+    from physim.errors import RecipeError, unknown
+
+    system = systems.find(settings["system"], settings.get("bodies"))
+    initial = dict(settings.get("initial", {}))
+    parameters = dict(settings.get("parameters", {}))
+    names = [known.name for known in system.samplers]
+    chosen = initial.get("sampler", names[0])
+    if chosen not in names:
+        raise RecipeError(unknown("--sampler", str(chosen), names))
+    ours = [parameter.symbol for parameter in system.parameters]
+    theirs = [setting.symbol for setting in system.sampler(chosen).settings]
+    for text in param:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise RecipeError(f"--param: got '{text}', expected NAME=VALUE or NAME=LO:HI")
+        if name in ours:
+            parameters[name] = _value(name, value)
+        elif name in theirs:
+            initial[name] = _value(name, value)
+        else:
+            raise RecipeError(unknown("--param", name, [*ours, *theirs]))
+    settings["parameters"], settings["initial"] = parameters, initial
+
+
+def _value(name: str, text: str) -> Any:
+    """A number, `{uniform = [lo, hi]}`, or a list of these (comma-separated, one a body)."""
+    from physim.errors import RecipeError
+
+    if "," in text:
+        return [_value(name, part) for part in text.split(",")]
+    try:
+        numbers = [float(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2):
+        raise RecipeError(f"--param {name}: got '{text}', expected a number or LO:HI")
+    return numbers[0] if len(numbers) == 1 else {"uniform": numbers}
+
+
+class _Progress:
+    """A bar with trajectories a second and time left, and a word while kernels compile."""
+
+    def __init__(self, label: str, total: int, quiet: bool) -> None:
+        self.total, self.quiet = total, quiet
+        self.bar = click.progressbar(
+            length=total,
+            label=label,
+            show_pos=True,
+            hidden=quiet,
+            item_show_func=lambda rate: f"{rate:,.0f} trajectories/s" if rate else None,
+        )
+        self.timer = threading.Timer(1.5, self._compiling)
+        self.began = 0.0  # when the first trajectories were there
+        self.first: int | None = None
+        self.done = 0
+
+    def __enter__(self) -> _Progress:
+        self.timer.daemon = True
+        self.timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _compiling(self) -> None:
+        if not self.quiet:
+            click.echo("Compiling the kernels for this machine; this happens once.", err=True)
+
+    def update(self, done: int) -> None:
+        """Show that `done` trajectories are written; the first call says how many were there."""
+        if self.first is None:
+            self.first = self.done = done
+            return
+        now = time.perf_counter()
+        if not self.began:
+            self.timer.cancel()
+            self.began, self.first = now, done
+            self.bar.__enter__()
+            self.bar.update(self.done)
+        rate = (done - self.first) / (now - self.began) if now > self.began else 0
+        self.bar.update(done - self.done, rate)
+        self.done = done
+
+    def close(self) -> None:
+        """End the line of the bar."""
+        self.timer.cancel()
+        if self.began:
+            self.began = 0.0
+            self.bar.render_finish()

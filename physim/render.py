@@ -1,0 +1,219 @@
+"""A whole data set: claim the folder, keep what is there, have the rest made, write the manifest.
+
+A journal beside the shards lists those that are whole, so that a run that was stopped goes on where it
+was; when all of them are there, the manifest takes its place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from physim import recipe as recipes
+from physim import schedulers
+from physim.errors import RecipeError, ShardError
+from physim.recipe import Recipe
+from physim.shards import lock, manifest
+from physim.shards.journal import Journal, is_whole
+from physim.shards.manifest import MANIFEST, Manifest, Shard
+from physim.shards.write import remove_parts
+from physim.trajectories import SPLITS
+
+
+@dataclass
+class Summary:
+    """What `render` made.
+
+    Attributes:
+        path: Folder of the data set.
+        recipe: Its recipe.
+        made: Trajectories made by this call; the others were there.
+        seconds: Time that this call took.
+        shards: All shards, in order.
+    """
+
+    path: Path
+    recipe: Recipe
+    made: int = 0
+    seconds: float = 0.0
+    shards: list[Shard] = field(default_factory=list, repr=False)
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk of all shards."""
+        return sum(shard.bytes for shard in self.shards)
+
+    @property
+    def energy_error(self) -> float:
+        """Largest |H/H₀ − 1| over all stored states; without meaning where there is friction."""
+        return max(shard.energy_error for shard in self.shards)
+
+    @property
+    def redrawn(self) -> int:
+        """Trajectories that left the canvas at first and were drawn again from the sampler."""
+        return sum(shard.redrawn for shard in self.shards)
+
+    def __str__(self) -> str:
+        """The summary that the command line prints."""
+        recipe, total = self.recipe, self.recipe.n + (self.recipe.n_test or 0)
+        raw = total * recipe.trajectory_bytes
+        kept = f" ({total - self.made:,} were there)" if self.made < total else ""
+        energy = (
+            f"falls by friction {recipe.friction:g}"
+            if recipe.friction
+            else f"worst relative error {self.energy_error:.1e} over {recipe.frames} frames"
+        )
+        redrawn = f"\n  drawn again  {self.redrawn:,}, which had left the canvas" if self.redrawn else ""
+        return f"""\
+{recipe.name}: {recipe.n:,} training and {recipe.n_test:,} test trajectories in {self.path}
+  size         {_size(self.bytes)}, {raw / max(self.bytes, 1):.0f} times less than the raw pixels
+  time         {self.seconds:.1f} s, {self.made / max(self.seconds, 1e-9):,.0f} trajectories/s{kept}
+  energy       {energy}{redrawn}
+  look at it   physim preview {self.path} -o {recipe.name.replace("/", "-")}.gif
+  load it      physim.open("{self.path}").train.image[:10]"""
+
+
+def render(
+    recipe: Recipe | str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+    **settings: Any,
+) -> Summary:
+    """Make a data set, or go on with one that was stopped.
+
+    Arguments:
+        recipe: A recipe, the name or path of one, or None to take the defaults of `system`.
+        out: Folder; `datasets/<name of the recipe>` where None.
+        workers: Threads that simulate, draw and compress; one a processor where None.
+        scheduler: Address of a Dask scheduler that is to make the shards, or `local`.
+        overwrite: Whether to replace another data set in the folder.
+        progress: Called with the number of trajectories written so far.
+        settings: Fields of the recipe, which come before those of `recipe`.
+
+    Returns:
+        Where it is, how large, how true.
+
+    Raises:
+        RecipeError: A setting that makes no data set, or a folder that holds another one.
+        ShardError: Files cannot be written.
+        SimulationError: A trajectory cannot be computed.
+    """
+    if not isinstance(recipe, Recipe):
+        given = recipes.load(recipe) if recipe else {}
+        if "n" in settings and "n_test" not in settings:
+            given.pop("n_test", None)
+        recipe = Recipe.of(given | settings)
+    elif settings:
+        recipe = Recipe.of(recipe.model_dump() | settings)
+    if workers is not None and workers < 1:
+        raise RecipeError(f"workers: got {workers}, expected a whole number from 1")
+    path = Path(out) if out is not None else Path("datasets") / recipe.name
+    summary = Summary(path, recipe)
+    began = time.perf_counter()
+    _make_folder(path)
+    with lock.held(path):
+        done = _claim(path, recipe, overwrite)
+        everything = list(schedulers.jobs(recipe))
+        todo = [job for job in everything if job.name not in done]
+        written = sum(job.n for job in everything) - sum(job.n for job in todo)
+
+        def count(more: int) -> None:
+            nonlocal written
+            written += more
+            if progress:
+                progress(written)
+
+        count(0)
+        if scheduler:
+            shards = schedulers.cluster(scheduler, recipe, path, todo, count)
+        else:
+            shards = schedulers.threads(
+                recipe, path, todo, workers or schedulers.processors(), count
+            )
+        if todo:
+            journal = Journal(path)
+            journal.begin(_plain(recipe), list(done.values()))
+            (path / MANIFEST).unlink(missing_ok=True)
+            for shard in shards:
+                done[shard.name] = shard
+                journal.add(shard)
+                summary.made += shard.trajectories
+        summary.shards = [done[job.name] for job in everything]
+        if todo:
+            _finish(path, recipe, summary)
+            journal.end()
+    summary.seconds = time.perf_counter() - began
+    return summary
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ShardError(f"out: cannot write to '{path}' ({error.strerror})") from None
+
+
+def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
+    """Make the folder ours, and find the shards that are whole already, by name.
+
+    Another data set in the folder is refused, or removed where `overwrite` says so.
+    """
+    journal = Journal(path)
+    kept: list[Shard] = []
+    if overwrite:
+        for old in [path / MANIFEST, journal.path, *path.glob("t*/*.h5")]:
+            old.unlink(missing_ok=True)
+    else:
+        there = journal.recipe()
+        kept = journal.shards()
+        if there is None and (path / MANIFEST).exists():
+            whole = manifest.read(path)
+            there, kept = whole.recipe, whole.shards
+        unknown = there is None and any(path.glob("t*/*.h5"))
+        if unknown or there not in (None, _plain(recipe)):
+            raise RecipeError(
+                f"out: got '{path}', which holds another data set; choose another folder, or replace "
+                "it with --overwrite"
+            )
+    try:
+        for split in SPLITS:
+            (path / split).mkdir(exist_ok=True)
+            remove_parts(path / split)
+    except OSError as error:
+        raise ShardError(f"out: cannot write to '{path}' ({error.strerror})") from None
+    return {shard.name: shard for shard in kept if is_whole(path, shard)}
+
+
+def _finish(path: Path, recipe: Recipe, summary: Summary) -> None:
+    """Write the manifest; a data set is whole once it is there."""
+    made = Manifest(
+        recipe=_plain(recipe),
+        seed=recipe.seed,
+        versions=manifest.versions(),
+        counts={split: recipe.count(split) for split in SPLITS},
+        shards=summary.shards,
+        made={"energy_error": summary.energy_error, "redrawn": summary.redrawn},
+    )
+    manifest.write(path, made)
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as it reads in JSON."""
+    return dict(json.loads(recipe.to_json()))
+
+
+def _size(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} TB"

@@ -1,0 +1,284 @@
+"""Who computes the shards: threads of this process, or a Dask cluster.
+
+A shard is a pure function of recipe, split and number, so any machine may make it, twice if need be,
+and the bytes are the same.
+
+The way of a shard in `threads`: a pool simulates, draws and compresses blocks of trajectories; the
+calling thread takes the blocks in order and writes them; one more thread syncs finished shards. In
+`cluster` each worker makes whole shards, in one thread each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import local
+from typing import Any
+
+import numpy as np
+
+from physim import __version__
+from physim.errors import RecipeError, ShardError
+from physim.recipe import Recipe
+from physim.shards.manifest import Shard
+from physim.shards.write import EncodedBlock, ShardWriter, encode
+from physim.trajectories import SPLITS, Generator
+
+BLOCKS_AHEAD = 3
+"""Blocks in flight for each thread: enough that none waits, few enough that memory stays small."""
+
+CLOSING_AHEAD = 2
+"""Shards that may wait for the disk while the next one is being written."""
+
+RETRIES = 5
+"""How many lost workers a shard survives."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard that is to be made.
+
+    Attributes:
+        split: `train` or `test`.
+        number: Its number in the split.
+        start: Index of its first trajectory.
+        stop: One past the last.
+    """
+
+    split: str
+    number: int
+    start: int
+    stop: int
+
+    @property
+    def n(self) -> int:
+        """Trajectories."""
+        return self.stop - self.start
+
+    @property
+    def name(self) -> str:
+        """Path of the shard in the data set."""
+        return f"{self.split}/{self.number:05d}.h5"
+
+    def blocks(self, size: int) -> Iterator[tuple[int, int]]:
+        """First index and one past the last of each block of at most `size` trajectories."""
+        for start in range(self.start, self.stop, size):
+            yield start, min(start + size, self.stop)
+
+
+@dataclass(frozen=True)
+class _Block:
+    encoded: EncodedBlock
+    energy_error: float
+    redrawn: int
+
+
+def jobs(recipe: Recipe) -> Iterator[Job]:
+    """The shards of a data set, in the order in which they are made."""
+    size = recipe.shard_size or 1
+    for split in SPLITS:
+        n = recipe.count(split)
+        for number, start in enumerate(range(0, n, size)):
+            yield Job(split, number, start, min(start + size, n))
+
+
+def threads(
+    recipe: Recipe, path: Path, todo: list[Job], workers: int, progress: Callable[[int], None]
+) -> Iterator[Shard]:
+    """Make shards with threads of this process.
+
+    Arguments:
+        recipe: What to make.
+        path: Folder of the data set.
+        todo: Shards to make, in order.
+        workers: Threads that simulate, draw and compress.
+        progress: Called with the number of trajectories that have just been written.
+
+    Yields:
+        Each shard when it is on the disk.
+    """
+    generator = Generator(recipe)
+    buffers = local()
+
+    def compute(job: Job, start: int, stop: int) -> _Block:
+        if not hasattr(buffers, "images"):
+            buffers.images = generator.new_images(recipe.block_size)
+        return _block(generator, job, start, stop, buffers.images)
+
+    with (
+        ThreadPoolExecutor(workers, "physim-block") as pool,
+        ThreadPoolExecutor(1, "physim-finish") as finisher,
+    ):
+        submitted = (
+            pool.submit(compute, job, start, stop)
+            for job in todo
+            for start, stop in job.blocks(recipe.block_size)
+        )
+        waiting = _ahead(submitted, BLOCKS_AHEAD * workers)
+        closing: deque[Future[Shard]] = deque()
+        try:
+            for job in todo:
+                results = (next(waiting).result() for _ in job.blocks(recipe.block_size))
+                writer, worst, redrawn = _write(recipe, path, job, results, progress)
+                closing.append(finisher.submit(_close, writer, job, worst, redrawn))
+                while closing and (closing[0].done() or len(closing) > CLOSING_AHEAD):
+                    yield closing.popleft().result()
+            while closing:
+                yield closing.popleft().result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def cluster(
+    address: str, recipe: Recipe, path: Path, todo: list[Job], progress: Callable[[int], None]
+) -> Iterator[Shard]:
+    """Make shards on a Dask cluster whose workers see the same folder.
+
+    Arguments:
+        address: Of its scheduler, `tcp://host:8786`; or `local` for worker processes on this machine.
+        recipe: What to make.
+        path: Folder of the data set, on a file system that all workers share.
+        todo: Shards to make.
+        progress: Called with the number of trajectories that have just been written.
+
+    Yields:
+        Each shard when it is on the disk, in the order in which they are done.
+
+    Raises:
+        RecipeError: Dask is not installed, or there is no scheduler at the address.
+        ShardError: A worker could not write, or too many were lost.
+    """
+    try:
+        from dask.distributed import Client, as_completed
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        raise RecipeError(
+            "scheduler: Dask is not installed; pip install 'physim[dask]'"
+        ) from None
+    folder = str(path.absolute())
+    try:
+        client = (
+            Client(n_workers=processors(), threads_per_worker=1, dashboard_address=None)
+            if address == "local"
+            else Client(address, timeout="10s")
+        )
+    except (OSError, TimeoutError, ValueError) as error:
+        raise RecipeError(
+            f"scheduler: got '{address}', expected 'local' or the address of a Dask scheduler "
+            f"such as tcp://host:8786 ({type(error).__name__})"
+        ) from None
+    with client:
+        futures = {
+            client.submit(make_shard, recipe.to_json(), folder, job, pure=False, retries=RETRIES): job
+            for job in todo
+        }
+        try:
+            for future in as_completed(futures):
+                made = future.result()
+                progress(made.trajectories)
+                yield made
+        except KilledWorker as error:
+            raise ShardError(f"scheduler: a shard lost too many workers ({error})") from None
+        finally:
+            client.cancel(list(futures))
+            if address == "local":
+                client.shutdown()
+
+
+def make_shard(recipe_json: str, folder: str, job: Job) -> Shard:
+    """Make one shard in this thread; what a worker of a cluster runs.
+
+    Arguments:
+        recipe_json: The recipe.
+        folder: Folder of the data set.
+        job: The shard.
+
+    Returns:
+        The shard, on the disk under its final name.
+    """
+    recipe = Recipe.from_json(recipe_json)
+    generator = Generator(recipe)
+    images = generator.new_images(recipe.block_size)
+    blocks = (
+        _block(generator, job, start, stop, images) for start, stop in job.blocks(recipe.block_size)
+    )
+    writer, worst, redrawn = _write(recipe, Path(folder), job, blocks, lambda written: None)
+    return _close(writer, job, worst, redrawn)
+
+
+def attributes(recipe: Recipe, job: Job) -> dict[str, Any]:
+    """What stands on the root of a shard, besides the format's own."""
+    return {
+        "generator": f"physim {__version__}",
+        "system": recipe.system,
+        "parameters": " ".join(parameter.symbol for parameter in recipe.find_system().parameters),
+        "recipe": recipe.to_json(),
+        "split": job.split,
+        "shard": job.number,
+        "first": job.start,
+        "times": recipe.dt * np.arange(recipe.frames),
+    }
+
+
+def _block(generator: Generator, job: Job, start: int, stop: int, images: np.ndarray) -> _Block:
+    block = generator.block(job.split, start, stop, images)
+    energy = block["energy"]
+    error = float(np.abs(energy / energy[:, :1] - 1).max())
+    redrawn = int((block["attempt"] > 0).sum())
+    return _Block(encode(block, start - job.start, job.n), error, redrawn)
+
+
+def _write(
+    recipe: Recipe,
+    path: Path,
+    job: Job,
+    blocks: Iterator[_Block],
+    progress: Callable[[int], None],
+) -> tuple[ShardWriter, float, int]:
+    """Write blocks as they come; the shard is whole, but not yet under its name."""
+    writer = ShardWriter(path / job.name, job.n, attributes(recipe, job))
+    worst, redrawn = 0.0, 0
+    try:
+        for block in blocks:
+            writer.append(block.encoded)
+            worst, redrawn = max(worst, block.energy_error), redrawn + block.redrawn
+            progress(block.encoded.rows)
+    except BaseException:
+        writer.abort()
+        raise
+    return writer, worst, redrawn
+
+
+def _close(writer: ShardWriter, job: Job, worst: float, redrawn: int) -> Shard:
+    """Sync the shard and give it its name."""
+    entry = writer.finish()
+    return Shard(
+        name=entry.name,
+        split=job.split,
+        first=job.start,
+        trajectories=entry.trajectories,
+        bytes=entry.bytes,
+        sha256=entry.sha256,
+        energy_error=worst,
+        redrawn=redrawn,
+    )
+
+
+def _ahead(futures: Iterator[Future[_Block]], n: int) -> Iterator[Future[_Block]]:
+    """Keep `n` futures in flight, in order."""
+    waiting: deque[Future[_Block]] = deque()
+    for future in futures:
+        waiting.append(future)
+        if len(waiting) > n:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,209 @@
+"""From a recipe and a range of indices to arrays: the one place where physics, noise and drawing meet.
+
+Every trajectory is a pure function of (recipe without n, n_test and shard_size; split; index). A
+trajectory whose bodies leave the canvas is drawn again from the sampler with the next attempt number,
+so that it does not depend on its neighbours either.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from physim import drawing, integrators, seeds
+from physim.drawing import canvas, palette
+from physim.errors import SimulationError
+from physim.integrators import rollout
+from physim.recipe import Recipe
+from physim.systems.parameters import LAWS
+
+SPLITS = ("train", "test")
+MAX_ATTEMPTS = 1000
+
+
+class Generator:
+    """Makes the trajectories of a recipe, in blocks; may be used by several threads at once.
+
+    Arguments:
+        recipe: A validated recipe.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.system = recipe.find_system()
+        self.integrator = integrators.find(recipe.integrator)
+        self.style = drawing.find(recipe.style)
+        self.times = recipe.dt * np.arange(recipe.frames)
+        self._sampler = self.system.sampler(recipe.initial["sampler"])
+        self._half_width = recipe.half_width or 1.0
+        # where bodies must stay: the canvas, or, when it moves, what it shows wherever it stands
+        self._stage = self._half_width / (1 + canvas.OFFSET_RANGE * recipe.canvas_offset)
+        distributions = recipe.distributions()
+        self._laws = np.array([LAWS.index(row.law) for row in distributions], dtype=np.int64)
+        self._lows = np.array([row.low for row in distributions])
+        self._highs = np.array([row.high for row in distributions])
+
+    def new_images(self, n: int) -> np.ndarray:
+        """A buffer for the frames of `n` trajectories, (n, frames, height, width, 3) uint8."""
+        side = self.recipe.resolution
+        return np.empty((n, self.recipe.frames, side, side, 3), dtype=np.uint8)
+
+    def block(
+        self, split: str, start: int, stop: int, images: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """The trajectories from `start` up to but not including `stop`.
+
+        Arguments:
+            split: `train` or `test`.
+            start: First index.
+            stop: One past the last.
+            images: A buffer for at least as many frames, to be drawn into; a new one where None.
+
+        Returns:
+            The arrays of the format by name, first axis the trajectory.
+
+        Raises:
+            SimulationError: A collision, a state that is not finite, or a trajectory that leaves the
+                canvas at every attempt; names the index and the parameters.
+        """
+        index = np.arange(start, stop, dtype=np.int64)
+        arrays = self._states(split, index)
+        recipe, system = self.recipe, self.system
+        q, p, params = arrays["q"], arrays["p"], arrays.pop("params")
+        if recipe.noise > 0:
+            arrays["q_drawn"] = q + recipe.noise * self._normals(split, arrays, seeds.NOISE_Q)
+            arrays["p_drawn"] = p + recipe.noise * self._normals(split, arrays, seeds.NOISE_P)
+            q = arrays["q_drawn"]
+        if "derivatives" in recipe.store:
+            arrays["dq_dt"], arrays["dp_dt"] = rollout.derivatives(
+                system, arrays["q"], p, params, recipe.friction
+            )
+        arrays["image"] = self._images(split, arrays, q, params, images)
+        for parameter in system.parameters:
+            column = params[:, system.columns[parameter.symbol]]
+            arrays[parameter.symbol] = column[:, 0] if parameter.components == 1 else column
+        return arrays
+
+    def _states(self, split: str, index: np.ndarray) -> dict[str, np.ndarray]:
+        """States, energies and parameters, each trajectory drawn again until it stays on the canvas."""
+        n, frames, d = len(index), self.recipe.frames, self.system.dimension
+        attempt = np.zeros(n, dtype=np.int32)
+        params = np.empty((n, self.system.n_params))
+        q, p = np.empty((n, frames, d)), np.empty((n, frames, d))
+        todo = np.arange(n)
+        while todo.size:
+            if attempt[todo].max() >= MAX_ATTEMPTS:
+                worst = index[todo[0]]
+                raise SimulationError(
+                    f"{self.recipe.name}, {split} trajectory {worst}: left the canvas in "
+                    f"{MAX_ATTEMPTS} attempts; expected a larger half_width or smaller ranges"
+                )
+            rows, q_new, p_new = self._attempt(split, index[todo], attempt[todo])
+            params[todo], q[todo], p[todo] = rows, q_new, p_new
+            outside = canvas.outside(
+                rollout.positions(self.system, q_new, rows),
+                self._radii(rows),
+                self._stage,
+                self.style.margin,
+            )
+            todo = todo[outside]
+            attempt[todo] += 1
+        return {
+            "q": q,
+            "p": p,
+            "energy": rollout.energy(self.system, q, p, params),
+            "index": index,
+            "seed": np.full(n, self.recipe.seed, dtype=np.uint64),
+            "attempt": attempt,
+            "params": params,
+        }
+
+    def _attempt(
+        self, split: str, index: np.ndarray, attempt: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Parameters, q and p of one attempt at each index."""
+        n, frames, d = len(index), self.recipe.frames, self.system.dimension
+        params, q0, p0 = np.empty((n, self.system.n_params)), np.empty((n, d)), np.empty((n, d))
+        seeds.initial_states(
+            self._sampler.kernel.compiled,
+            self._laws,
+            self._lows,
+            self._highs,
+            self._sampler.draws,
+            *self._key(split),
+            index,
+            attempt,
+            params,
+            q0,
+            p0,
+        )
+        q, p = np.empty((n, frames, d)), np.empty((n, frames, d))
+        ok = rollout.integrate(
+            self.system,
+            self.integrator,
+            params,
+            q0,
+            p0,
+            self.times,
+            friction=self.recipe.friction,
+            substeps=self.recipe.substeps,
+            q=q,
+            p=p,
+        )
+        if not ok.all():
+            first = int(np.flatnonzero(~ok)[0])
+            values = {
+                symbol: params[first, columns].tolist()
+                for symbol, columns in self.system.columns.items()
+            }
+            raise SimulationError(
+                f"{self.recipe.name}, {split} trajectory {index[first]} with {values}: a collision or "
+                f"a state that is not finite; try another integrator than {self.integrator.name}"
+            )
+        return params, q, p
+
+    def _images(
+        self,
+        split: str,
+        arrays: dict[str, np.ndarray],
+        q: np.ndarray,
+        params: np.ndarray,
+        images: np.ndarray | None,
+    ) -> np.ndarray:
+        """Draw the states; adds the colours and the offsets that were drawn at random."""
+        n, recipe = len(q), self.recipe
+        out = self.new_images(n) if images is None else images[:n]
+        if recipe.colors:
+            u = self._uniforms(split, arrays, seeds.COLORS, (n, recipe.colors))
+            arrays["color"] = u.argsort(axis=1)[:, : self.system.bodies].astype(np.int32)
+            colours = palette.hue_wheel(recipe.colors)[arrays["color"]]
+        else:
+            own = self.style.colours(self.system.bodies)
+            colours = np.tile(own, (n, 1, 1))
+        offset = np.zeros((n, 2))
+        if recipe.canvas_offset:
+            u = self._uniforms(split, arrays, seeds.OFFSET, (n, 2))
+            offset = arrays["offset"] = (2 * u - 1) * canvas.OFFSET_RANGE * self._stage
+        xy = rollout.positions(self.system, q, params)
+        self.style.draw(xy, self._radii(params), colours, self._half_width, offset, out)
+        return out
+
+    def _radii(self, params: np.ndarray) -> np.ndarray:
+        return self.style.radii(self.system, self.system.masses(params))
+
+    def _key(self, split: str) -> tuple[Any, Any]:
+        return np.uint64(self.recipe.seed), np.uint64(SPLITS.index(split))
+
+    def _uniforms(
+        self, split: str, arrays: dict[str, np.ndarray], stream: int, shape: tuple[int, int]
+    ) -> np.ndarray:
+        out = np.empty(shape)
+        seeds.uniforms(*self._key(split), stream, arrays["index"], arrays["attempt"], out)
+        return out
+
+    def _normals(self, split: str, arrays: dict[str, np.ndarray], stream: int) -> np.ndarray:
+        q = arrays["q"]
+        out = np.empty((len(q), q[0].size))
+        seeds.normals(*self._key(split), stream, arrays["index"], arrays["attempt"], out)
+        return out.reshape(q.shape)

@@ -1,0 +1,138 @@
+"""Every mistake ends with exit status 2 and one sentence, and writes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from physim.cli import cli, run
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch, capsys):
+    """Run `physim …` in an empty folder; returns exit status and what stood on standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["physim", *arguments])
+        status = run(cli)
+        return status, capsys.readouterr().err
+
+    return call
+
+
+RENDER = ("render", "--n", "10")
+
+MISTAKES = [
+    (("--system", "pendulun"), ["system", "'pendulun'", "did you mean 'pendulum'"]),
+    ((), ["--system", "missing"]),
+    (("--system", "pendulum", "--n", "0"), ["n:", "got 0", "from 1", "1 …"]),
+    (("--system", "pendulum", "--n", "-3"), ["n:", "got -3"]),
+    (("--system", "pendulum", "--n", "many"), ["--n", "many", "integer"]),
+    (("--system", "pendulum", "--n-test", "-1"), ["n_test", "-1"]),
+    (("--system", "pendulum", "--dt", "0"), ["dt", "got 0", "above 0"]),
+    (("--system", "pendulum", "--dt", "-0.1"), ["dt", "-0.1", "above 0"]),
+    (("--system", "pendulum", "--dt", "nan"), ["dt", "nan"]),
+    (("--system", "pendulum", "--dt", "inf"), ["dt", "inf"]),
+    (("--system", "pendulum", "--noise", "-0.1"), ["noise", "-0.1", "from 0"]),
+    (("--system", "pendulum", "--resolution", "7"), ["resolution", "got 7", "8 … 1024"]),
+    (("--system", "pendulum", "--resolution", "1025"), ["resolution", "1025", "8 … 1024"]),
+    (("--system", "pendulum", "--frames", "0"), ["frames", "got 0"]),
+    (("--system", "pendulum", "--seed", "-1"), ["seed", "-1"]),
+    (("--system", "pendulum", "--param", "m=2:1"), ["m", "low 2", "high 1"]),
+    (("--system", "pendulum", "--param", "mass=1"), ["mass", "m, l, g"]),
+    (("--system", "pendulum", "--param", "m=0"), ["m", "got 0", "above 0", "mass"]),
+    (("--system", "pendulum", "--param", "m=-1:1"), ["m", "-1", "above 0"]),
+    (("--system", "pendulum", "--param", "m"), ["--param", "'m'", "NAME=VALUE"]),
+    (("--system", "pendulum", "--param", "m=heavy"), ["m", "'heavy'", "LO:HI"]),
+    (("--system", "pendulum", "--param", "m=nan"), ["m", "nan", "finite"]),
+    (("--system", "pendulum", "--integrator", "leapfrog2"), ["integrator", "did you mean 'leapfrog'"]),
+    (("--system", "pendulum", "--friction", "-1"), ["friction", "-1"]),
+    (("--system", "pendulum", "--style", "oil"), ["style", "'oil'", "hgn"]),
+    (("--system", "pendulum", "--sampler", "grid"), ["sampler", "'grid'", "annulus"]),
+    (("--system", "pendulum", "--workers", "0"), ["workers", "got 0"]),
+    (("--system", "pendulum", "--store", "images"), ["store", "images", "derivatives"]),
+    (("--system", "pendulum", "--bodies", "3"), ["bodies", "3", "pendulum"]),
+    (("--system", "n_body", "--bodies", "9"), ["bodies", "9", "2 … 8"]),
+    (("--system", "two_body", "--colors", "1"), ["colors", "got 1", "2"]),
+    (("--system", "pendulum", "--recipe", "hgn/two_body"), ["--system", "pendulum", "two_body"]),
+    (("--recipe", "hgn/pendulun"), ["recipe", "did you mean 'hgn/pendulum'"]),
+    (("--recipe", "missing.toml"), ["recipe", "missing.toml", "no such file"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES, ids=lambda value: " ".join(value))
+def test_mistakes_are_one_sentence_and_write_nothing(invoke, arguments, words):
+    status, message = invoke(*RENDER, *arguments)
+    assert status == 2
+    assert message.startswith("Error: ")
+    assert message.count("\n") == 1
+    assert all(word in message for word in words if word != "1 …"), message
+    assert not list(Path().iterdir())
+
+
+RECIPES = [
+    ('system = "pendulum"\nframe = 30', ["mine.toml", "'frame'", "did you mean 'frames'"]),
+    ('system = "pendulum"\nframes = "30"', ["mine.toml", "frames", "'30'", "integer"]),
+    ('system = "pendulum"\n[parameters]\nmass = 1', ["mine.toml", "parameters", "'mass'", "m, l, g"]),
+    ('system = "pendulum"\n[parameters]\nm = "1"', ["mine.toml", "parameters.m", "'1'", "number"]),
+    (
+        'system = "pendulum"\n[parameters]\nm = { normal = [0, 1] }',
+        ["mine.toml", "parameters.m", "normal", "uniform"],
+    ),
+    ('system = "two_body"\n[parameters]\nm = [1, 2, 3]', ["mine.toml", "parameters.m", "3", "2"]),
+    ('system = "pendulum"\n[initial]\nradios = 1', ["mine.toml", "initial", "did you mean 'radius'"]),
+    ("system = ", ["mine.toml", "not TOML"]),
+    ("frames = 3", ["mine.toml", "system", "missing"]),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), RECIPES, ids=lambda value: str(value)[:40])
+def test_mistakes_in_a_recipe_name_the_key(invoke, text, words):
+    Path("mine.toml").write_text(text)
+    status, message = invoke(*RENDER, "--recipe", "mine.toml")
+    assert status == 2
+    assert all(word in message for word in words), message
+    assert message.count("\n") == 1
+    assert [path.name for path in Path().iterdir()] == ["mine.toml"]
+
+
+def test_a_folder_with_another_data_set_is_left_alone(invoke):
+    render = ("render", "--system", "pendulum", "--quiet", "--out", "mine")
+    assert invoke(*render, "--n", "3")[0] == 0
+    before = {path: path.read_bytes() for path in Path("mine").rglob("*") if path.is_file()}
+    status, message = invoke(*render, "--n", "4")
+    assert status == 2
+    assert "mine" in message
+    assert "--overwrite" in message
+    assert before == {path: path.read_bytes() for path in Path("mine").rglob("*") if path.is_file()}
+    assert invoke(*render, "--n", "4", "--overwrite")[0] == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/version").exists(), reason="needs Linux")
+def test_a_folder_that_cannot_be_written(invoke):
+    Path("file").write_text("in the way")
+    for out in ("file", "file/below", "/proc/physim"):
+        status, message = invoke("render", "--system", "pendulum", "--n", "3", "--out", out)
+        assert status == 2
+        assert out in message
+        assert message.count("\n") == 1
+
+
+def test_unknown_command_and_option(invoke):
+    status, message = invoke("rendr")
+    assert status == 2
+    assert "did you mean 'render'" in message
+    status, message = invoke("render", "--sistem", "pendulum")
+    assert status == 2
+    assert "--system" in message
+
+
+@pytest.mark.parametrize("name", ["render", "systems"])
+def test_every_command_has_help_with_an_example(name):
+    result = CliRunner().invoke(cli, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Example:" in result.output

@@ -1,0 +1,223 @@
+"""One command makes a data set; a reader with h5py alone finds it true."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import physim
+from physim.cli import cli, run
+from physim.recipe import Recipe, recipes
+
+SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")
+
+
+def _energy(system: str, shard: dict[str, np.ndarray]) -> np.ndarray:
+    """H written out once more, from what stands in the file."""
+    q, p = shard["q"], shard["p"]
+    m = shard["m"]
+    if system == "mass_spring":
+        return (p**2 / (2 * m[:, None, None]) + shard["k"][:, None, None] * q**2 / 2)[..., 0]
+    if system == "pendulum":
+        m, length, g = (shard[name][:, None] for name in ("m", "l", "g"))
+        return p[..., 0] ** 2 / (2 * m * length**2) + m * g * length * (1 - np.cos(q[..., 0]))
+    bodies = q.shape[-1] // 2
+    x = q.reshape(*q.shape[:2], bodies, 2)
+    total = (p.reshape(x.shape) ** 2).sum(-1) / (2 * m[:, None])
+    total = total.sum(-1)
+    for i in range(bodies):
+        for j in range(i):
+            distance = np.sqrt(((x[:, :, i] - x[:, :, j]) ** 2).sum(-1))
+            total -= (shard["G"] * m[:, i] * m[:, j])[:, None] / distance
+    return total
+
+
+@pytest.fixture(scope="module", params=SYSTEMS)
+def rendered(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("render") / request.param
+    summary = physim.render(system=request.param, n=300, n_test=20, out=folder)
+    with h5py.File(folder / "train" / "00000.h5") as file:
+        return request.param, folder, summary, {name: file[name][:] for name in file}
+
+
+def test_h5py_alone_reads_it_and_the_energy_is_true(rendered):
+    system, folder, summary, shard = rendered
+    assert shard["image"].shape == (300, 30, 32, 32, 3)
+    assert shard["image"].dtype == np.uint8
+    assert all(len(array) == 300 for array in shard.values())
+    energy = _energy(system, shard)
+    # rounding of a dozen operations
+    assert np.allclose(energy, shard["energy"], rtol=1e-13, atol=0)
+    assert np.abs(energy / energy[:, :1] - 1).max() < 1e-9
+    assert summary.energy_error < 1e-9
+    with h5py.File(folder / "test" / "00000.h5") as file:
+        assert len(file["q"]) == 20
+        assert not np.isin(file["q"][:, 0], shard["q"][:, 0]).any()
+
+
+def test_parameters_vary_and_nothing_is_constant(rendered):
+    system, _, _, shard = rendered
+    for name in ("image", "q", "p", "energy", "m"):
+        assert shard[name].std() > 0
+    assert shard["image"].std(axis=(0, 1)).max(axis=2).mean() > 1  # bodies go nearly everywhere
+    assert shard["image"].reshape(-1, 3).std(axis=0).min() > 1  # every channel
+    assert len(np.unique(shard["m"])) == shard["m"].size
+
+
+def test_mass_spring_is_its_closed_form(tmp_path):
+    physim.render(system="mass_spring", n=50, n_test=0, out=tmp_path / "s")
+    with h5py.File(tmp_path / "s/train/00000.h5") as file:
+        q, p, m, k = (file[name][:] for name in "qpmk")
+        times = file.attrs["times"]
+    omega = np.sqrt(k / m)[:, None]
+    q0, p0 = q[:, 0], p[:, 0]
+    phase = omega * times
+    exact = q0 * np.cos(phase) + p0 / (m[:, None] * omega) * np.sin(phase)
+    assert np.abs(q[..., 0] - exact).max() < 1e-10
+
+
+def test_two_body_centre_of_mass_rests(tmp_path):
+    physim.render(system="two_body", n=50, n_test=0, out=tmp_path / "s")
+    with h5py.File(tmp_path / "s/train/00000.h5") as file:
+        q, m = file["q"][:].reshape(50, 30, 2, 2), file["m"][:]
+    centre = (q * m[:, None, :, None]).sum(2) / m.sum(1)[:, None, None]
+    assert np.abs(centre).max() < 1e-12
+
+
+def _arrays(folder: Path, split: str, n: int) -> dict[str, np.ndarray]:
+    found: dict[str, list[np.ndarray]] = {}
+    for path in sorted((folder / split).glob("*.h5")):
+        with h5py.File(path) as file:
+            for name in file:
+                found.setdefault(name, []).append(file[name][:])
+    return {name: np.concatenate(parts)[:n] for name, parts in found.items()}
+
+
+@pytest.mark.parametrize("recipe", ["hgn/two_body", "hgn-noisy/three_body", "dm/pendulum_colors"])
+def test_same_bytes_for_any_workers_shards_and_n(tmp_path, recipe):
+    common = {"recipe": recipe, "frames": 8, "n_test": 7}
+    physim.render(**common, n=100, out=tmp_path / "a", workers=1)
+    physim.render(**common, n=100, out=tmp_path / "b", workers=2)
+    physim.render(**common, n=230, out=tmp_path / "c", workers=2, shard_size=64)
+    for split, n in (("train", 100), ("test", 7)):
+        a, b, c = (_arrays(tmp_path / name, split, n) for name in "abc")
+        assert set(a) == set(b) == set(c)
+        for name in a:
+            assert np.array_equal(a[name], b[name]), name
+            assert np.array_equal(a[name], c[name]), name
+    for path in sorted((tmp_path / "a").rglob("*.h5")):
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+
+
+def test_seeds_and_splits_differ(tmp_path):
+    for seed in (0, 1):
+        physim.render(system="pendulum", n=20, n_test=20, seed=seed, out=tmp_path / str(seed))
+    states = [_arrays(tmp_path / s, split, 20)["q"] for s in "01" for split in ("train", "test")]
+    assert len({array.tobytes() for array in states}) == 4
+
+
+def test_noise_is_stored_beside_the_clean_states(tmp_path):
+    clean = {"recipe": "hgn/mass_spring", "n": 200, "n_test": 0}
+    physim.render(**clean, out=tmp_path / "clean")
+    physim.render(**clean, noise=0.1, out=tmp_path / "noisy")
+    a, b = (_arrays(tmp_path / name, "train", 200) for name in ("clean", "noisy"))
+    assert np.array_equal(a["q"], b["q"])
+    assert np.array_equal(a["p"], b["p"])
+    for name in "qp":
+        difference = b[f"{name}_drawn"] - b[name]
+        assert difference.std() == pytest.approx(0.1, rel=0.05)  # 6,000 draws: one per cent
+        assert abs(difference.mean()) < 0.01
+    assert not np.array_equal(a["image"], b["image"])
+
+
+def test_derivatives_are_those_of_the_states(tmp_path):
+    physim.render(system="pendulum", n=5, n_test=0, store=["derivatives"], friction=0.3, out=tmp_path / "s")
+    shard = _arrays(tmp_path / "s", "train", 5)
+    q, p, m, length, g = (shard[name] for name in ("q", "p", "m", "l", "g"))
+    m, length, g = (array[:, None, None] for array in (m, length, g))
+    assert np.allclose(shard["dq_dt"], p / (m * length**2), rtol=1e-13)
+    expected = -m * g * length * np.sin(q) - 0.3 * p / (m * length**2)
+    assert np.allclose(shard["dp_dt"], expected, rtol=1e-12, atol=1e-14)
+
+
+def test_the_stored_recipe_makes_the_data_again(tmp_path):
+    first = tmp_path / "first"
+    physim.render(system="two_body", n=12, seed=5, noise=0.01, out=first)
+    recipe = json.loads((first / "manifest.json").read_text())["recipe"]
+    physim.render(Recipe.of(recipe), tmp_path / "second")
+    physim.render(str(first), tmp_path / "third")
+    for other in ("second", "third"):
+        for path in sorted(first.rglob("*.h5")):
+            assert path.read_bytes() == (tmp_path / other / path.relative_to(first)).read_bytes()
+
+
+@pytest.mark.parametrize("name", sorted(recipes()))
+def test_every_recipe_that_ships_renders(tmp_path, name):
+    summary = physim.render(name, tmp_path / "s", n=4, n_test=2)
+    assert summary.made == 6
+    assert summary.recipe.name == name
+    shard = _arrays(tmp_path / "s", "train", 4)
+    assert np.isfinite(shard["q"]).all()
+    if not summary.recipe.friction:
+        assert summary.energy_error < 1e-9
+
+
+def test_quiet_prints_nothing_and_the_summary_says_all(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["physim", "render", "--system", "pendulum", "--n", "5", "--quiet"])
+    assert run(cli) == 0
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sys.argv", ["physim", "render", "--system", "two_body", "--n", "5"])
+    assert run(cli) == 0
+    printed = capsys.readouterr().out
+    for words in ("datasets/two_body", "5 training", "1 test", "kB", "trajectories/s", "energy", "preview", "open("):
+        assert words in printed
+
+
+def test_interrupt_stops_within_a_second_and_leaves_no_half_shard(tmp_path):
+    out = tmp_path / "s"
+    command = [sys.executable, "-m", "physim", "render", "--system", "pendulum", "--n", "300000"]
+    child = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True)
+    while not list(out.glob("train/*.h5")):
+        assert child.poll() is None
+        time.sleep(0.02)
+    began = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    _, message = child.communicate(timeout=20)
+    assert time.monotonic() - began < 3  # one second, and a shared machine's share
+    assert child.returncode == 130
+    assert "goes on where it was" in message
+    assert not [path for path in out.rglob("*") if path.suffix == ".part"]
+    for path in out.rglob("*.h5"):
+        with h5py.File(path) as file:
+            assert np.isfinite(file["q"][-1]).all()
+    assert not (out / "manifest.json").exists()
+
+
+def test_memory_does_not_grow_with_n(tmp_path):
+    code = (
+        "import physim, resource, sys; physim.render(system='mass_spring', n=int(sys.argv[1]), n_test=0,"
+        " frames=8, out=sys.argv[2]); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peaks = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", code, str(n), str(tmp_path / str(n))],
+                capture_output=True,
+                text=True,
+                check=True,
+                env=os.environ,
+            ).stdout
+        )
+        for n in (8_000, 40_000)
+    ]
+    assert peaks[1] < 1.15 * peaks[0]  # allocators differ by a few per cent between runs

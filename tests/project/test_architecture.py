@@ -1,0 +1,46 @@
+"""The layers hold, and nothing heavy loads before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def _loaded_by(code: str) -> set[str]:
+    printed = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout
+    return set(printed.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import physim",
+        "from physim.cli import cli; cli.main(['--help'], standalone_mode=False)",
+        "from physim.cli import cli; cli.main(['render', '--help'], standalone_mode=False)",
+    ],
+)
+def test_help_is_light(code):
+    assert not {"numpy", "numba", "h5py", "torch", "pydantic"} & _loaded_by(code)
+
+
+def test_import_linter_contracts():
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_simulator_never_loads_torch():
+    code = "import physim; [getattr(physim, name) for name in physim.__all__]"
+    assert not {"torch", "hgn_train", "matplotlib", "pandas"} & _loaded_by(code)
