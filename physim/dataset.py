@@ -1,0 +1,167 @@
+"""A data set on disk: its splits, its recipe and its system."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physim.errors import ShardError
+from physim.shards import manifest
+from physim.shards.read import Split
+
+if TYPE_CHECKING:
+    import xarray
+
+    from physim.recipe import Recipe
+    from physim.systems.system import System
+
+
+def open(path: str | Path, threads: int | None = None) -> Dataset:  # noqa: A001 - as in physim.open
+    """Open a data set; no array is read before it is asked for.
+
+    Arguments:
+        path: Folder that `physim render` has made.
+        threads: Threads a large read may use; None for as many as there are cores for this process.
+
+    Returns:
+        The data set.
+
+    Raises:
+        ShardError: There is no finished data set, or its manifest is damaged.
+
+    Example:
+        >>> import physim
+        >>> dataset = physim.open("datasets/two_body")  # doctest: +SKIP
+        >>> dataset.train.image[10:20].shape  # doctest: +SKIP
+        (10, 30, 32, 32, 3)
+    """
+    return Dataset(Path(path), threads)
+
+
+class Dataset:
+    """A data set on disk; made by `open`. May be pickled, forked and shared by threads.
+
+    `dataset.train` and `dataset.test` are its splits.
+
+    Attributes:
+        path: Its folder.
+        manifest: What it consists of.
+        splits: By name.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.path = path
+        self.manifest = manifest.read(path)
+        self.splits = {name: self._split(name, threads) for name in self.manifest.counts}
+
+    def _split(self, name: str, threads: int | None) -> Split:
+        shards = self.manifest.of(name)
+        paths = [self.path / shard.name for shard in shards]
+        return Split(name, paths, [shard.trajectories for shard in shards], threads)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(split)} {name}" for name, split in self.splits.items())
+        return f"<Dataset '{self.path}': {self.settings.get('system')}, {counts}>"
+
+    def __getattr__(self, name: str) -> Split:
+        splits = self.__dict__.get("splits", {})
+        if name in splits:
+            return splits[name]
+        raise AttributeError(f"no attribute or split '{name}'; splits: {', '.join(splits)}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.splits})
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe as it stands in the manifest, unchecked."""
+        return self.manifest.recipe
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe, validated."""
+        from physim.recipe import Recipe
+
+        return Recipe.of(self.settings, str(self.path))
+
+    @cached_property
+    def system(self) -> System:
+        """The Hamiltonian system."""
+        return self.recipe.find_system()
+
+    @cached_property
+    def _attributes(self) -> dict[str, Any]:
+        for split in self.splits.values():
+            if len(split):
+                return split.attributes
+        raise ShardError(f"{self.path}: the data set holds no trajectory")
+
+    @property
+    def times(self) -> np.ndarray:
+        """Times of frames and states, (frames,)."""
+        return self._attributes["times"]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Symbols of the parameters; each is an array of every split, `dataset.train.m`."""
+        return tuple(self._attributes["parameters"].split())
+
+    def params(self, split: str, key: Any = slice(None)) -> np.ndarray:
+        """Parameters as the system's functions take them.
+
+        Arguments:
+            split: Name of a split.
+            key: Which trajectories, as in `dataset.train[key]`.
+
+        Returns:
+            Rows of all parameters in the order of `parameters`, (n, n_params); (n_params,) for one.
+        """
+        read = self.splits[split].read(key, self.parameters)
+        single = isinstance(key, int | np.integer)
+        columns = [np.atleast_1d(read[symbol]) for symbol in self.parameters]
+        if single:
+            return np.concatenate(columns)
+        return np.concatenate([column.reshape(len(column), -1) for column in columns], axis=1)
+
+    def derivatives(self, split: str, key: Any = slice(None)) -> dict[str, np.ndarray]:
+        """Time derivatives of the clean states: as stored, or else from the Hamiltonian.
+
+        Arguments:
+            split: Name of a split.
+            key: Which trajectories, as in `dataset.train[key]`.
+
+        Returns:
+            `dq_dt` and `dp_dt`, each of the shape of q.
+        """
+        source = self.splits[split]
+        names = ("dq_dt", "dp_dt")
+        if all(name in source for name in names):
+            return source.read(key, names)
+        from physim.integrators import rollout
+
+        single = isinstance(key, int | np.integer)
+        rows = [int(key)] if single else key
+        states = source.read(rows, ("q", "p"))
+        params = self.params(split, rows)
+        found = rollout.derivatives(
+            self.system, states["q"], states["p"], params, self.recipe.friction
+        )
+        return {
+            name: array[0] if single else array for name, array in zip(names, found, strict=True)
+        }
+
+    def to_xarray(self, split: str = "train") -> xarray.Dataset:
+        """The split as an `xarray.Dataset`: named dimensions, coordinates, units, lazy where dask is.
+
+        Arguments:
+            split: Name of a split.
+
+        Returns:
+            The data set; needs the extra `xarray`.
+        """
+        from physim.export.to_xarray import to_xarray
+
+        return to_xarray(self, split)

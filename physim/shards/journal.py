@@ -1,0 +1,103 @@
+"""The journal of a data set that is being made: which recipe, and which shards are whole.
+
+A line of JSON a finished shard, flushed to the disk, so that a renderer which is stopped at any
+moment goes on from there and can tell a whole shard from a damaged one. It is removed when the
+manifest stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from physim.errors import ShardError
+from physim.shards.atomic import flushed, synced_folder, write_error, write_text
+from physim.shards.manifest import Shard
+from physim.shards.write import checksum
+
+JOURNAL = "unfinished.jsonl"
+
+
+class Journal:
+    """The journal in the folder of a data set; used by one renderer at a time, under its lock.
+
+    Arguments:
+        folder: Folder of the data set.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / JOURNAL
+
+    def recipe(self) -> dict[str, Any] | None:
+        """The recipe of the set that was begun here, or None where there is no journal."""
+        try:
+            with self.path.open(encoding="utf-8") as file:
+                first = json.loads(file.readline(2**24))
+            return dict(first["recipe"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ShardError(f"{self.path}: damaged ({error}); remove it to begin anew") from None
+
+    def begin(self, recipe: dict[str, Any], shards: Sequence[Shard] = ()) -> None:
+        """Start a journal, or clean one of torn lines and damaged shards.
+
+        Arguments:
+            recipe: Of the set that is about to be made.
+            shards: Those that stand already, each found whole.
+        """
+        lines = [json.dumps({"recipe": recipe}), *(shard.model_dump_json() for shard in shards)]
+        write_text(self.path, "\n".join(lines) + "\n")
+
+    def add(self, shard: Shard) -> None:
+        """Note a finished shard; it is on the disk when this returns.
+
+        Arguments:
+            shard: What the manifest will say of it.
+        """
+        line = (shard.model_dump_json() + "\n").encode()
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            try:
+                if os.write(descriptor, line) != len(line):
+                    raise OSError(28, "No space left on device")
+                flushed(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+
+    def shards(self) -> list[Shard]:
+        """The shards that were noted; a torn last line counts for nothing."""
+        found = []
+        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            for line in file.readlines()[1:]:
+                with contextlib.suppress(ValidationError):
+                    found.append(Shard.model_validate_json(line))
+        return list({shard.name: shard for shard in found}.values())
+
+    def end(self) -> None:
+        """Remove the journal."""
+        self.path.unlink(missing_ok=True)
+        synced_folder(self.folder)
+
+
+def is_whole(folder: Path, shard: Shard) -> bool:
+    """Whether a shard stands in its folder as it was noted, to the last bit.
+
+    Arguments:
+        folder: Folder of the data set.
+        shard: What was noted of it.
+    """
+    path = Path(folder) / shard.name
+    try:
+        return path.stat().st_size == shard.bytes and checksum(path) == shard.sha256
+    except OSError:
+        return False

@@ -1,0 +1,165 @@
+"""The manifest: what a data set consists of, written last."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from physim.errors import ShardError
+from physim.shards.atomic import write_text
+
+MANIFEST = "manifest.json"
+MANIFEST_FORMAT = "physim-dataset"
+MANIFEST_VERSION = 1
+MAX_BYTES = 2**28
+
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ShardName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}/[0-9]{5,12}\.h5$")]
+SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+class Shard(BaseModel):
+    """One file.
+
+    Attributes:
+        name: Path below the folder of the data set, `train/00000.h5`.
+        split: Name of its split.
+        first: Number of its first trajectory in the split.
+        trajectories: How many it holds.
+        bytes: Size of the file.
+        sha256: Of the file.
+        energy_error: Largest |H/H₀ − 1| of a stored state, without meaning where there is friction.
+        redrawn: Trajectories that left the canvas at first and were drawn again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: ShardName
+    split: SplitName
+    first: Count
+    trajectories: Annotated[int, Field(ge=1, le=10**9)]
+    bytes: Count
+    sha256: Sha256
+    energy_error: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    redrawn: Count = 0
+
+
+class Manifest(BaseModel):
+    """A whole data set.
+
+    Attributes:
+        format: Always `physim-dataset`.
+        format_version: Version of the manifest and of the shards.
+        recipe: The recipe, from which the set can be made again.
+        seed: The recipe's seed.
+        versions: Of physim and of the libraries whose arithmetic or compression is in the files.
+        counts: Trajectories a split.
+        shards: The files, split by split, in order.
+        made: How it was made: seconds, machine, worst energy error and the like; for people.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal["physim-dataset"] = MANIFEST_FORMAT
+    format_version: int = MANIFEST_VERSION
+    recipe: dict[str, Any]
+    seed: Annotated[int, Field(ge=0, lt=2**64)]
+    versions: dict[str, str]
+    counts: dict[SplitName, Count]
+    shards: list[Shard]
+    made: dict[str, str | int | float | None] = {}
+
+    @model_validator(mode="after")
+    def _complete(self) -> Manifest:
+        ends = dict.fromkeys(self.counts, 0)
+        for shard in self.shards:
+            if shard.split not in ends or PurePosixPath(shard.name).parts[0] != shard.split:
+                raise ValueError(f"shard {shard.name} is in no split of counts")
+            if shard.first != ends[shard.split]:
+                raise ValueError(
+                    f"shard {shard.name} begins at {shard.first}, not {ends[shard.split]}"
+                )
+            ends[shard.split] += shard.trajectories
+        if ends != self.counts:
+            raise ValueError(f"the shards hold {ends} trajectories, counts says {self.counts}")
+        if len({shard.name for shard in self.shards}) != len(self.shards):
+            raise ValueError("a shard is listed twice")
+        return self
+
+    def of(self, split: str) -> list[Shard]:
+        """The shards of a split, in order."""
+        return [shard for shard in self.shards if shard.split == split]
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package and of the libraries whose results are in the files."""
+    import platform
+    from importlib import metadata
+
+    from physim import __version__
+
+    found = {"physim": __version__, "python": platform.python_version()}
+    for name in ("numpy", "numba", "h5py", "isal", "zlib-ng"):
+        found[name] = metadata.version(name)
+    return found
+
+
+def write(folder: Path, manifest: Manifest) -> Path:
+    """Write the manifest; the data set is complete from then on.
+
+    Arguments:
+        folder: Folder of the data set.
+        manifest: What it consists of.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ShardError: It cannot be written; what was there before is untouched.
+    """
+    path = Path(folder) / MANIFEST
+    write_text(path, json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def read(folder: Path) -> Manifest:
+    """Read the manifest of a data set.
+
+    Arguments:
+        folder: Folder of the data set.
+
+    Returns:
+        Its manifest, complete and free of contradictions.
+
+    Raises:
+        ShardError: There is none, or it is damaged.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ShardError(f"{path}: larger than {MAX_BYTES} bytes, not a manifest")
+        text = path.read_bytes()
+    except FileNotFoundError:
+        raise ShardError(
+            f"{folder}: no {MANIFEST}; not a data set of physim, or one that was not finished"
+        ) from None
+    except OSError as error:
+        if isinstance(error, ShardError):
+            raise
+        raise ShardError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        found = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise ShardError(f"{path}: damaged at {where} ({first['msg']})") from None
+    if found.format_version != MANIFEST_VERSION:
+        raise ShardError(
+            f"{path}: format_version {found.format_version}, this program reads "
+            f"{MANIFEST_VERSION}; use a version of physim that knows it"
+        )
+    return found

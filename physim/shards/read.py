@@ -1,0 +1,440 @@
+"""Reading shards: lazy arrays over many files, chunks unpacked by several threads outside HDF5.
+
+HDF5 reads one chunk after the other under one lock. Here its library is asked once a shard where
+the chunks are (`physim.shards.index`); from then on a read is `pread` and inflate, both without
+the GIL, in as many threads as there are cores. Nothing stays open between reads and no thread
+outlives one, so that a split may be used after a fork, pickled into a spawned worker, and shared
+by threads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from zlib_ng import zlib_ng
+
+from physim.errors import ShardError
+from physim.shards.index import DEFLATE_LIMIT, ArrayIndex, ShardIndex, identity, read_index
+
+BYTES_A_THREAD = 2**20
+"""Raw bytes that are worth a thread of their own."""
+
+BYTES_A_TASK = 2**20
+TRUSTED_INFLATION = 2**28
+"""A chunk that cannot unpack to more than this is unpacked in one call, then measured."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Chunks of one shard, and where their rows go.
+
+    `rows` and `places` are, for each chunk, the rows wanted of it and the rows of the output.
+    """
+
+    shard: ShardIndex
+    array: ArrayIndex
+    out: np.ndarray
+    chunks: list[int]
+    rows: list[Any]
+    places: list[Any]
+
+
+class Split:
+    """The trajectories of a split, over all of its shards; read when they are asked for.
+
+    `split.image[10:20]` reads frames, `split[3]` one trajectory as a dict, `split[10:20]` several.
+
+    Arguments:
+        name: Name of the split.
+        paths: Its shards in order.
+        lengths: Trajectories of each, as the manifest says.
+        threads: Threads a large read may use; None for as many as there are cores for this
+            process.
+    """
+
+    def __init__(
+        self, name: str, paths: Sequence[Path], lengths: Sequence[int], threads: int | None = None
+    ) -> None:
+        self.name = name
+        self.paths = tuple(Path(path) for path in paths)
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._ends = np.cumsum(np.asarray(lengths, dtype=np.int64), dtype=np.int64)
+        self._indices: list[ShardIndex | None] = [None] * len(self.paths)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __repr__(self) -> str:
+        return f"<Split '{self.name}': {len(self)} trajectories in {len(self.paths)} shards>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_indices": [None] * len(self.paths)}
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Number of the first trajectory of each shard, (shards,)."""
+        return np.concatenate([[0], self._ends[:-1]]).astype(np.int64)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the arrays."""
+        return tuple(self.shard(0).arrays) if self.paths else ()
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the first shard."""
+        return dict(self.shard(0).attributes) if self.paths else {}
+
+    def shard(self, number: int) -> ShardIndex:
+        """The index of a shard, read when it is first needed.
+
+        Arguments:
+            number: Which one, from 0.
+
+        Returns:
+            Its index.
+
+        Raises:
+            ShardError: It is damaged, or differs from what the split should hold there.
+        """
+        found = self._indices[number]
+        if found is None:
+            found = read_index(self.paths[number])
+            start, end = self.starts[number], self._ends[number]
+            if found.trajectories != end - start:
+                raise ShardError(
+                    f"{found.path}: {found.trajectories} trajectories, expected {end - start}"
+                )
+            if number:
+                _same_arrays(self.shard(0), found)
+            self._indices[number] = found
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def array(self, name: str) -> LazyArray:
+        """One array.
+
+        Arguments:
+            name: Its name; see `names`.
+
+        Returns:
+            An array that is read when it is indexed.
+
+        Raises:
+            KeyError: There is no array of that name.
+        """
+        if name not in self.names:
+            raise KeyError(
+                f"no array '{name}' in split '{self.name}'; expected {', '.join(self.names)}"
+            )
+        return LazyArray(self, name)
+
+    def __getattr__(self, name: str) -> LazyArray:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self.array(name)
+        except KeyError as error:
+            raise AttributeError(error.args[0]) from None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.names})
+
+    def __getitem__(self, key: Any) -> dict[str, np.ndarray]:
+        """One trajectory (an integer) or several (slice, indices, mask), all arrays by name."""
+        return self.read(key)
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        for batch in self.batches(50):
+            for i in range(len(batch["index"])):
+                yield {name: array[i] for name, array in batch.items()}
+
+    def batches(
+        self, size: int, names: Sequence[str] | None = None
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Go through the split in order.
+
+        Arguments:
+            size: Trajectories a batch; the last one may have fewer.
+            names: Which arrays; all where None.
+
+        Yields:
+            Arrays by name, first axis the trajectory.
+        """
+        if size < 1:
+            raise ShardError(f"size: got {size}, expected a whole number from 1")
+        for start in range(0, len(self), size):
+            yield self.read(slice(start, start + size), names)
+
+    def read(self, key: Any, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Read trajectories.
+
+        Arguments:
+            key: An integer, a slice, an array of indices or a mask; negative numbers count from
+                the end.
+            names: Which arrays; all where None.
+
+        Returns:
+            Arrays by name; without the first axis where `key` is an integer.
+
+        Raises:
+            IndexError: There is no such trajectory.
+            ShardError: A shard is damaged.
+        """
+        rows, single = _rows(key, len(self))
+        chosen = self.names if names is None else tuple(names)
+        for name in chosen:
+            self.array(name)
+        outputs: dict[str, np.ndarray] = {}
+        tasks: list[_Task] = []
+        for name in chosen:
+            outputs[name] = self._plan(name, rows, tasks)
+        _run(tasks, self.threads)
+        return {name: out[0] for name, out in outputs.items()} if single else outputs
+
+    def _plan(self, name: str, rows: slice | np.ndarray, tasks: list[_Task]) -> np.ndarray:
+        """An empty output, and the tasks that will fill it."""
+        first = self.shard(0).arrays[name]
+        count = len(rows) if isinstance(rows, np.ndarray) else max(0, rows.stop - rows.start)
+        out = np.empty((count, *first.row), dtype=first.dtype)
+        if isinstance(rows, slice):
+            self._plan_range(name, rows.start, rows.stop, out, tasks)
+        else:
+            self._plan_rows(name, rows, out, tasks)
+        return out
+
+    def _plan_range(
+        self, name: str, start: int, stop: int, out: np.ndarray, tasks: list[_Task]
+    ) -> None:
+        position = start
+        while position < stop:
+            number = int(np.searchsorted(self._ends, position, side="right"))
+            shard = self.shard(number)
+            array = shard.arrays[name]
+            base = int(self._ends[number]) - shard.trajectories
+            low, high = position - base, min(stop - base, shard.trajectories)
+            task = _Task(shard, array, out, [], [], [])
+            room = max(1, BYTES_A_TASK // (array.chunk * array.row_bytes))
+            for chunk in range(low // array.chunk, -(-high // array.chunk)):
+                begin, end = max(low, chunk * array.chunk), min(high, (chunk + 1) * array.chunk)
+                task.chunks.append(chunk)
+                task.rows.append(slice(begin - chunk * array.chunk, end - chunk * array.chunk))
+                task.places.append(slice(base + begin - start, base + end - start))
+                if len(task.chunks) == room:
+                    tasks.append(task)
+                    task = _Task(shard, array, out, [], [], [])
+            if task.chunks:
+                tasks.append(task)
+            position = base + high
+
+    def _plan_rows(self, name: str, rows: np.ndarray, out: np.ndarray, tasks: list[_Task]) -> None:
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        numbers = np.searchsorted(self._ends, ordered, side="right")
+        for number in np.unique(numbers):
+            shard = self.shard(int(number))
+            array = shard.arrays[name]
+            mine = slice(*np.searchsorted(numbers, [number, number + 1]))
+            local = ordered[mine] - (self._ends[number] - shard.trajectories)
+            chunks = local // array.chunk
+            cuts = [0, *(np.flatnonzero(np.diff(chunks)) + 1).tolist(), len(chunks)]
+            room = max(1, BYTES_A_TASK // (array.chunk * array.row_bytes))
+            for group in range(0, len(cuts) - 1, room):
+                pieces = [
+                    slice(a, b) for a, b in zip(cuts[group:-1], cuts[group + 1 :], strict=False)
+                ][:room]
+                tasks.append(
+                    _Task(
+                        shard,
+                        array,
+                        out,
+                        [int(chunks[piece.start]) for piece in pieces],
+                        [local[piece] % array.chunk for piece in pieces],
+                        [order[mine][piece] for piece in pieces],
+                    )
+                )
+
+
+class LazyArray:
+    """An array of a split, read when it is indexed.
+
+    The first index chooses trajectories (integer, slice, indices or mask); further ones apply to
+    what was read. `numpy.asarray` reads all of it.
+
+    Attributes:
+        name: Its name.
+        shape: With the trajectory as first axis.
+        dtype: Element type.
+        dimensions: Names of the axes.
+        unit: Unit of the values.
+        description: One line.
+    """
+
+    def __init__(self, split: Split, name: str) -> None:
+        index = split.shard(0).arrays[name]
+        self._split = split
+        self.name = name
+        self.shape: tuple[int, ...] = (len(split), *index.row)
+        self.dtype = index.dtype
+        self.dimensions = tuple(index.attributes["dimensions"].split())
+        self.unit = index.attributes["unit"]
+        self.description = index.attributes["description"]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes when all of it is read."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<LazyArray '{self.name}': {self.dtype} {self.shape}>"
+
+    def __getitem__(self, key: Any) -> Any:
+        first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
+        if isinstance(key, tuple) and not key:
+            first = slice(None)
+        if first is Ellipsis:
+            first, rest = slice(None), key if isinstance(key, tuple) else ()
+        elif first is None:
+            raise IndexError("a new axis is not supported before reading; index the result")
+        read = self._split.read(first, [self.name])[self.name]
+        if not rest:
+            return read
+        axis = () if np.ndim(read) < self.ndim else (slice(None),)
+        return read[rest] if rest[0] is Ellipsis else read[(*axis, *rest)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError(f"{self.name} is on disk, an array of it is always a copy")
+        return np.asarray(self[:], dtype=dtype)
+
+
+def _same_arrays(first: ShardIndex, other: ShardIndex) -> None:
+    """All shards of a split have the same arrays."""
+    ours = {name: (a.row, a.dtype) for name, a in first.arrays.items()}
+    theirs = {name: (a.row, a.dtype) for name, a in other.arrays.items()}
+    if ours != theirs:
+        odd = sorted(
+            name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)
+        )
+        raise ShardError(f"{other.path}: array {odd[0]} differs from that in {first.path}")
+
+
+def _rows(key: Any, n: int) -> tuple[slice | np.ndarray, bool]:
+    """A first index as a slice or as indices from 0, and whether it was a single one."""
+    if isinstance(key, slice):
+        start, stop, step = key.indices(n)
+        if step == 1:
+            return slice(start, max(start, stop)), False
+        return np.arange(start, stop, step, dtype=np.int64), False
+    if isinstance(key, bool | np.bool_):
+        raise IndexError("a single truth value chooses no trajectory")
+    given = np.asarray(key)
+    if given.dtype == bool:
+        if given.shape != (n,):
+            raise IndexError(f"a mask of shape {given.shape}, expected ({n},)")
+        return np.flatnonzero(given).astype(np.int64), False
+    if given.size == 0 and given.ndim == 1:
+        return np.empty(0, dtype=np.int64), False
+    if given.dtype.kind not in "iu" or given.ndim > 1:
+        raise IndexError(f"got {key!r}, expected an integer, a slice, indices or a mask")
+    rows = given.astype(np.int64).reshape(-1)
+    outside = (rows < -n) | (rows >= n)
+    if outside.any():
+        raise IndexError(f"trajectory {rows[outside][0]} of {n}")
+    rows = np.where(rows < 0, rows + n, rows)
+    if given.ndim == 0:
+        return slice(int(rows[0]), int(rows[0]) + 1), True
+    return rows, False
+
+
+def _run(tasks: list[_Task], threads: int) -> None:
+    """Do all tasks, the large reads in several threads; the first error is raised."""
+    work = sum(len(t.chunks) * t.array.chunk * t.array.row_bytes for t in tasks)
+    helpers = min(threads, len(tasks), work // BYTES_A_THREAD) - 1
+    queue = deque(tasks)
+    errors: list[BaseException] = []
+
+    def drain() -> None:
+        try:
+            while not errors:
+                try:
+                    task = queue.popleft()
+                except IndexError:
+                    return
+                _do(task)
+        except BaseException as error:
+            errors.append(error)
+
+    others = [threading.Thread(target=drain, daemon=True) for _ in range(helpers)]
+    for thread in others:
+        thread.start()
+    drain()
+    for thread in others:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _do(task: _Task) -> None:
+    array, out = task.array, task.out
+    try:
+        descriptor = os.open(task.shard.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ShardError(f"{task.shard.path}: cannot be read ({error.strerror})") from error
+    try:
+        if identity(os.fstat(descriptor)) != task.shard.identity:
+            raise ShardError(f"{task.shard.path}: has changed since it was opened; open it again")
+        for chunk, rows, places in zip(task.chunks, task.rows, task.places, strict=True):
+            data = os.pread(descriptor, int(array.sizes[chunk]), int(array.offsets[chunk]))
+            out[places] = _unpacked(data, array, chunk, task.shard.path)[rows]
+    except OSError as error:
+        if isinstance(error, ShardError):
+            raise
+        raise ShardError(f"{task.shard.path}: cannot be read ({error.strerror})") from error
+    finally:
+        os.close(descriptor)
+
+
+def _unpacked(data: bytes, array: ArrayIndex, chunk: int, path: Path) -> np.ndarray:
+    """The rows of one chunk, (chunk, *row)."""
+    expected = array.chunk * array.row_bytes
+    try:
+        if len(data) * DEFLATE_LIMIT <= TRUSTED_INFLATION:
+            plain = zlib_ng.decompress(data, bufsize=expected + 1)
+        else:
+            stream = zlib_ng.decompressobj()
+            plain = stream.decompress(data, expected + 1)
+            if not stream.eof:
+                plain = b""
+    except zlib_ng.error as error:
+        raise ShardError(_damage(array, chunk, path, str(error))) from error
+    if len(plain) != expected:
+        raise ShardError(_damage(array, chunk, path, f"not {expected} bytes"))
+    shape = (array.chunk, *array.row)
+    if array.dtype.itemsize == 1:
+        return np.frombuffer(plain, dtype=array.dtype).reshape(shape)
+    planes = np.frombuffer(plain, dtype=np.uint8).reshape(array.dtype.itemsize, -1)
+    return np.ascontiguousarray(planes.T).view(array.dtype).reshape(shape)
+
+
+def _damage(array: ArrayIndex, chunk: int, path: Path, reason: str) -> str:
+    first = chunk * array.chunk
+    last = first + array.chunk - 1
+    return f"{path}: array {array.name} is damaged at rows {first} to {last} ({reason})"

@@ -1,0 +1,399 @@
+"""One shard: compressed by many threads, written in order by one, under its name when whole.
+
+The slow part, `encode`, is a pure function that releases the GIL; `ShardWriter` only places
+finished chunks. The bytes of a file depend on its arrays and attributes alone: not on how the
+trajectories were cut into blocks, and not on the time of day.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+from isal import isal_zlib
+
+from physim.errors import ShardError
+from physim.shards import format as layout
+from physim.shards.atomic import DeferredFile, flushed, synced_folder, write_error
+
+TEMPORARY = ".part"
+LEVEL = 1
+"""Of ISA-L: 0 packs frames by a sixth less, 3 takes five times as long for a thirtieth more."""
+
+
+@dataclass(frozen=True)
+class EncodedArray:
+    """A block of one array: whole chunks compressed, what sticks out at both ends as it was.
+
+    Attributes:
+        dtype: Element type.
+        row: Shape of one trajectory's part.
+        chunk: Trajectories a chunk.
+        head: Rows before the first whole chunk.
+        chunks: Whole chunks, filtered.
+        tail: Rows after the last whole chunk.
+    """
+
+    dtype: np.dtype
+    row: tuple[int, ...]
+    chunk: int
+    head: np.ndarray
+    chunks: tuple[bytes, ...]
+    tail: np.ndarray
+
+
+@dataclass(frozen=True)
+class EncodedBlock:
+    """Some trajectories, ready to be written.
+
+    Attributes:
+        start: Row of the shard where they begin.
+        rows: How many they are.
+        arrays: By name.
+    """
+
+    start: int
+    rows: int
+    arrays: Mapping[str, EncodedArray]
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """A finished shard.
+
+    Attributes:
+        name: Folder of the split and file name, `train/00000.h5`.
+        bytes: Size of the file.
+        trajectories: How many it holds.
+        sha256: Of the file, 64 hexadecimal digits.
+    """
+
+    name: str
+    bytes: int
+    trajectories: int
+    sha256: str
+
+
+def deflated(rows: np.ndarray, chunk: int) -> bytes:
+    """The bytes of one chunk after HDF5's shuffle and deflate filters.
+
+    Arguments:
+        rows: At most `chunk` rows; the rest of the chunk is zeros.
+        chunk: Rows of a whole chunk.
+
+    Returns:
+        A zlib stream.
+    """
+    if len(rows) < chunk:
+        whole = np.zeros((chunk, *rows.shape[1:]), dtype=rows.dtype)
+        whole[: len(rows)] = rows
+        rows = whole
+    plain = np.ascontiguousarray(rows).reshape(-1).view(np.uint8)
+    if rows.dtype.itemsize > 1:
+        plain = np.ascontiguousarray(plain.reshape(-1, rows.dtype.itemsize).T).reshape(-1)
+    return bytes(isal_zlib.compress(plain, LEVEL))
+
+
+def encode(block: Mapping[str, np.ndarray], start: int, n: int) -> EncodedBlock:
+    """Compress a block of trajectories; any thread, nothing of `block` is kept.
+
+    Arguments:
+        block: Arrays of the format by name, first axis the trajectory.
+        start: Row of the shard where the block begins.
+        n: Trajectories of the whole shard.
+
+    Returns:
+        What `ShardWriter.append` takes.
+
+    Raises:
+        ShardError: An array that the format does not have, of the wrong type or shape.
+
+    Example:
+        >>> frames = np.zeros((6, 30, 32, 32, 3), dtype=np.uint8)
+        >>> image = encode({"image": frames}, start=0, n=6).arrays["image"]
+        >>> image.chunk, len(image.chunks), len(image.tail)
+        (5, 1, 1)
+    """
+    rows = {len(array) for array in block.values()}
+    if len(rows) != 1:
+        raise ShardError(f"block: arrays of {sorted(rows)} trajectories, expected one number")
+    arrays = {name: _encoded(name, array, start, n) for name, array in block.items()}
+    return EncodedBlock(start, rows.pop(), arrays)
+
+
+def _encoded(name: str, array: np.ndarray, start: int, n: int) -> EncodedArray:
+    _check(name, array)
+    row = array.shape[1:]
+    chunk = layout.chunk_length(name, array.dtype, row, n)
+    first = min(-start % chunk, len(array))
+    whole = (len(array) - first) // chunk
+    last = first + whole * chunk
+    chunks = tuple(deflated(array[i : i + chunk], chunk) for i in range(first, last, chunk))
+    return EncodedArray(array.dtype, row, chunk, array[:first].copy(), chunks, array[last:].copy())
+
+
+def _check(name: str, array: np.ndarray) -> None:
+    spec = layout.find(name, components=array.ndim > 1)
+    known = spec in layout.ARRAYS or layout.is_parameter(name)
+    if not known or array.dtype != np.dtype(spec.dtype) or array.ndim != len(spec.dimensions):
+        raise ShardError(
+            f"array '{name}': got {array.dtype} with {array.ndim} axes, "
+            f"expected {spec.dtype} with axes {', '.join(spec.dimensions)}"
+        )
+    if array[:1].nbytes > layout.MAX_CHUNK_BYTES:
+        raise ShardError(
+            f"array '{name}': {array[:1].nbytes} bytes a trajectory, expected at most 2 GiB"
+        )
+
+
+class _Chunk(NamedTuple):
+    """A compressed chunk: rows `row` to `end` of an array."""
+
+    end: int
+    name: str
+    row: int
+    data: bytes
+
+
+class ShardWriter:
+    """Writes one shard, which appears in `finish`, whole and on the disk, or not at all.
+
+    A renderer calls `append` for each block in order, then `finish`; or `abort` at any time. As a
+    context manager it aborts unless it was finished.
+
+    Arguments:
+        path: Final name, `<out>/<split>/<number>.h5`; the folder exists.
+        n: Trajectories of the shard.
+        attributes: Those of `format.ATTRIBUTES` without `format` and `format_version`.
+        units: Units by array, where the format's own are too general.
+        descriptions: Descriptions by array, likewise.
+
+    Raises:
+        ShardError: The file cannot be written, or an attribute is missing or unknown.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        n: int,
+        attributes: Mapping[str, object],
+        units: Mapping[str, str] | None = None,
+        descriptions: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.n = n
+        self._attributes = _checked_attributes(attributes)
+        self._units = dict(units or {})
+        self._descriptions = dict(descriptions or {})
+        self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+        self._rows = 0
+        self._arrays: dict[str, h5py.h5d.DatasetID] = {}
+        self._pending: dict[str, list[np.ndarray]] = {}
+        self._lengths: dict[str, int] = {}
+        self._placed: dict[str, int] = {}
+        try:
+            self._file = DeferredFile(self._part)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        self._hdf5: h5py.File | None = None
+        try:
+            self._hdf5 = h5py.File(self._file, "w", libver=layout.LIBVER)
+            self._file.raise_deferred()
+        except (OSError, RuntimeError) as error:
+            self.abort()
+            raise write_error(self.path, self._file.error or error) from error
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abort()
+
+    def append(self, block: EncodedBlock) -> None:
+        """Write the next block.
+
+        Arguments:
+            block: From `encode`, with the `n` of this shard; starts where the last one ended.
+
+        Raises:
+            ShardError: The file cannot be written; what was written of it is gone.
+        """
+        if self._hdf5 is None or block.start != self._rows or block.start + block.rows > self.n:
+            raise ValueError(
+                f"{self.path}: block {block.start}+{block.rows} of {self.n} after {self._rows}"
+            )
+        with self._cleaning():
+            if not self._arrays:
+                self._create(block)
+            self._place([chunk for name in self._arrays for chunk in self._whole(name, block)])
+        self._rows += block.rows
+
+    def finish(self) -> ShardEntry:
+        """Close, flush to the disk and give the file its name.
+
+        Returns:
+            Name, size, number of trajectories and checksum.
+
+        Raises:
+            ShardError: The file cannot be written; nothing of it is left.
+        """
+        if self._hdf5 is None or self._rows != self.n:
+            raise ValueError(f"{self.path}: {self._rows} of {self.n} trajectories were written")
+        with self._cleaning():
+            self._place([chunk for name in self._arrays for chunk in self._rest(name)])
+            self._hdf5.close()
+            self._hdf5 = None
+            self._file.raise_deferred()
+            size, digest = self._file.checksum()
+            flushed(self._file.descriptor)
+            self._file.close()
+            os.replace(self._part, self.path)
+            synced_folder(self.path.parent)
+        return ShardEntry(f"{self.path.parent.name}/{self.path.name}", size, self.n, digest)
+
+    def abort(self) -> None:
+        """Leave nothing behind; does nothing after `finish`."""
+        self._file.discard()
+        if self._hdf5 is not None:
+            with contextlib.suppress(Exception):
+                self._hdf5.close()
+            self._hdf5 = None
+        self._file.close()
+        with contextlib.suppress(OSError):
+            self._part.unlink()
+
+    @contextlib.contextmanager
+    def _cleaning(self):  # noqa: ANN202
+        """Turn whatever the disk does into one sentence, and take the unfinished file away."""
+        try:
+            yield
+            self._file.raise_deferred()
+        except BaseException as error:
+            cause = self._file.error or error
+            self.abort()
+            if isinstance(cause, OSError | RuntimeError) and not isinstance(cause, ShardError):
+                raise write_error(self.path, cause) from error
+            raise
+
+    def _create(self, block: EncodedBlock) -> None:
+        """Attributes and empty arrays, in the order of the format."""
+        assert self._hdf5 is not None  # noqa: S101 - for the type checker
+        root = self._hdf5
+        root.attrs["format"] = layout.FORMAT
+        root.attrs["format_version"] = np.int64(layout.FORMAT_VERSION)
+        for name, value in self._attributes.items():
+            root.attrs[name] = value
+        parameters = str(self._attributes["parameters"]).split()
+        order = [array.name for array in layout.ARRAYS] + parameters
+        required = {a.name for a in layout.ARRAYS if a.presence == "always"} | set(parameters)
+        if not required <= set(block.arrays) <= set(order):
+            odd = sorted(required ^ set(block.arrays) - set(order) | required - set(block.arrays))
+            raise ShardError(
+                f"{self.path}: arrays {', '.join(odd)} are missing or not in the format"
+            )
+        for name in sorted(block.arrays, key=order.index):
+            self._create_array(name, block.arrays[name])
+
+    def _create_array(self, name: str, array: EncodedArray) -> None:
+        assert self._hdf5 is not None  # noqa: S101
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((array.chunk, *array.row))
+        properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        properties.set_obj_track_times(False)
+        if array.dtype.itemsize > 1:
+            properties.set_shuffle()
+        properties.set_deflate(LEVEL)
+        space = h5py.h5s.create_simple((self.n, *array.row))
+        kind = h5py.h5t.py_create(array.dtype)
+        dataset = h5py.h5d.create(self._hdf5.id, name.encode(), kind, space, properties)
+        spec = layout.find(name, components=bool(array.row))
+        attributes = h5py.Dataset(dataset).attrs
+        attributes["dimensions"] = " ".join(spec.dimensions)
+        attributes["unit"] = self._units.get(name, spec.unit)
+        attributes["description"] = self._descriptions.get(name, spec.description)
+        self._arrays[name] = dataset
+        self._pending[name] = []
+        self._lengths[name] = array.chunk
+        self._placed[name] = 0
+
+    def _whole(self, name: str, block: EncodedBlock) -> list[_Chunk]:
+        """The chunks of an array that are complete with this block."""
+        array = block.arrays[name]
+        found = self._held(name, array.head)
+        for data in array.chunks:
+            found.append(self._numbered(name, data))
+        return found + self._held(name, array.tail)
+
+    def _held(self, name: str, rows: np.ndarray) -> list[_Chunk]:
+        """Keep rows until they fill a chunk."""
+        if len(rows):
+            self._pending[name].append(rows)
+        full = sum(map(len, self._pending[name])) == self._lengths[name]
+        return self._rest(name) if full else []
+
+    def _rest(self, name: str) -> list[_Chunk]:
+        """What is held of an array as a chunk, whole or the last one."""
+        held, self._pending[name] = self._pending[name], []
+        if not held:
+            return []
+        return [self._numbered(name, deflated(np.concatenate(held), self._lengths[name]))]
+
+    def _numbered(self, name: str, data: bytes) -> _Chunk:
+        row = self._placed[name] * self._lengths[name]
+        self._placed[name] += 1
+        return _Chunk(row + self._lengths[name], name, row, data)
+
+    def _place(self, chunks: list[_Chunk]) -> None:
+        """Write chunks by their last row, so that the file is the same for any size of block."""
+        for chunk in sorted(chunks, key=lambda chunk: chunk.end):
+            dataset = self._arrays[chunk.name]
+            dataset.write_direct_chunk((chunk.row,) + (0,) * (dataset.rank - 1), chunk.data)
+
+
+def _checked_attributes(given: Mapping[str, object]) -> dict[str, object]:
+    """Attributes in the order of the format, each of its kind."""
+    kinds = {a.name: a.kind for a in layout.ATTRIBUTES if not a.name.startswith("format")}
+    if set(given) != set(kinds):
+        odd = ", ".join(sorted(set(given) ^ set(kinds)))
+        raise ShardError(f"attributes: {odd}: missing or unknown; expected {', '.join(kinds)}")
+    found: dict[str, object] = {}
+    for name, kind in kinds.items():
+        value = given[name]
+        if kind == "string":
+            found[name] = str(value)
+        elif kind == "integer":
+            found[name] = np.int64(value)  # type: ignore[call-overload]
+        else:
+            found[name] = np.ascontiguousarray(value, dtype="<f8")
+    return found
+
+
+def remove_parts(folder: Path) -> None:
+    """Take away what renderers that were killed left in a folder; only under the folder's lock.
+
+    Arguments:
+        folder: Folder of a split.
+    """
+    for part in Path(folder).glob(f".*{TEMPORARY}"):
+        part.unlink(missing_ok=True)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Arguments:
+        path: The file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
