@@ -43,9 +43,9 @@ def unknown(setting: str, value: str, known: Iterable[str]) -> str:
 
     Example:
         >>> unknown("system", "pendulun", ["mass_spring", "pendulum"])
-        "system: got 'pendulun', did you mean 'pendulum'? Known: mass_spring, pendulum"
+        "system: got 'pendulun' (did you mean 'pendulum'?); known: mass_spring, pendulum"
     """
     names = list(known)
     near = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"{setting}: got '{value}', {hint}Known: {', '.join(names)}".replace("', Known", "'; known")
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"{setting}: got '{value}'{hint}; known: {', '.join(names)}"

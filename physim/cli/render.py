@@ -99,7 +99,7 @@ def command(
     if options["n"] is not None and options["n_test"] is None:
         settings.pop("n_test", None)
     _apply_params(settings, param, sampler)
-    made = Recipe.of(settings)
+    made = Recipe.of(settings, source=recipe or "")
     folder = out or Path("datasets") / made.name
 
     with _Progress(f"{made.name}", made.n + (made.n_test or 0), quiet) as progress:

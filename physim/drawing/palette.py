@@ -9,20 +9,21 @@ import numpy as np
 BODIES = (
     np.array(
         [
-            (254, 234, 93),  # yellow
-            (254, 88, 93),  # red
-            (81, 234, 93),  # green
-            (96, 178, 255),  # blue
-            (255, 160, 226),  # pink
-            (255, 158, 64),  # orange
-            (94, 234, 222),  # turquoise
-            (190, 150, 255),  # lilac
+            (255, 226, 64),  # yellow
+            (255, 84, 76),  # red
+            (70, 222, 112),  # green
+            (92, 172, 255),  # blue
+            (255, 150, 214),  # pink
+            (255, 152, 56),  # orange
+            (88, 230, 226),  # turquoise
+            (188, 146, 255),  # lilac
         ]
     )
     / 255
 )
-"""The first three are the reproduction's (173, 146, 0), (173, 0, 0) and (0, 146, 0), which are
-added to the background; the others keep their lightness and stay away from them."""
+"""The first three follow the reproduction's (173, 146, 0), (173, 0, 0) and (0, 146, 0), which are
+added to the background, but leave no channel as the background has it; the others keep their
+lightness and stay away from them."""
 
 
 def hue_wheel(k: int) -> np.ndarray:
@@ -54,8 +55,8 @@ def light(k: int) -> np.ndarray:
 
     Example:
         >>> (light(2) * 255).round()
-        array([[254., 234.,  93.],
-               [254.,  88.,  93.]])
+        array([[255., 226.,  64.],
+               [255.,  84.,  76.]])
     """
     if k <= len(BODIES):
         return BODIES[:k].copy()

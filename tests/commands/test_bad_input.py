@@ -29,7 +29,7 @@ RENDER = ("render", "--n", "10")
 MISTAKES = [
     (("--system", "pendulun"), ["system", "'pendulun'", "did you mean 'pendulum'"]),
     ((), ["--system", "missing"]),
-    (("--system", "pendulum", "--n", "0"), ["n:", "got 0", "from 1", "1 …"]),
+    (("--system", "pendulum", "--n", "0"), ["n:", "got 0", "1 …"]),
     (("--system", "pendulum", "--n", "-3"), ["n:", "got -3"]),
     (("--system", "pendulum", "--n", "many"), ["--n", "many", "integer"]),
     (("--system", "pendulum", "--n-test", "-1"), ["n_test", "-1"]),
@@ -70,7 +70,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(invoke, arguments, words):
     assert status == 2
     assert message.startswith("Error: ")
     assert message.count("\n") == 1
-    assert all(word in message for word in words if word != "1 …"), message
+    assert all(word in message for word in words), message
     assert not list(Path().iterdir())
 
 
