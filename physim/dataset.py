@@ -24,7 +24,7 @@ def open(path: str | Path, threads: int | None = None) -> Dataset:  # noqa: A001
 
     Arguments:
         path: Folder that `physim render` has made.
-        threads: Threads a large read may use; None for as many as there are cores for this process.
+        threads: Threads a large read may use; None for one a core of this process.
 
     Returns:
         The data set.
@@ -117,7 +117,7 @@ class Dataset:
             key: Which trajectories, as in `dataset.train[key]`.
 
         Returns:
-            Rows of all parameters in the order of `parameters`, (n, n_params); (n_params,) for one.
+            Rows of parameters in the order of `parameters`, (n, n_params); (n_params,) for one.
         """
         read = self.splits[split].read(key, self.parameters)
         single = isinstance(key, int | np.integer)
@@ -154,7 +154,7 @@ class Dataset:
         }
 
     def to_xarray(self, split: str = "train") -> xarray.Dataset:
-        """The split as an `xarray.Dataset`: named dimensions, coordinates, units, lazy where dask is.
+        """The split as an `xarray.Dataset`, lazy where dask is installed.
 
         Arguments:
             split: Name of a split.
