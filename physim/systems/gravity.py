@@ -334,7 +334,7 @@ def n_body(name: str, bodies: int) -> System:
         separable=True,
         positions=positions,
         half_width=3.0,
-        disc_radius=0.55 if bodies == 2 else 0.25,
+        disc_radius=0.5 if bodies == 2 else 0.25,
         dm_half_width=dm_half_width,
         default_integrator="closed_form" if bodies == 2 else "dop853",
         closed_form=closed_form if bodies == 2 else None,
