@@ -9,7 +9,7 @@ side. A pixel whose centre is d pixels away from a disc of r pixels is covered b
 a soft edge one pixel wide. ρ and a are chosen so that the covered area, the integral over the
 plane, is π r² for every r: discs keep their weight at any resolution and fade instead of
 vanishing. Bodies are composited back to front with the first one in front, each channel rounded to
-the nearest level.
+the nearest level after each body.
 
 The radius is that of the system for mass 1 times √m. The look is that of the figures of
 Hamiltonian Generative Networks; the exact rendering of that paper was not published.
@@ -24,11 +24,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from physim.drawing.palette import light
 from physim.drawing.style import DRAW, Style
-from physim.fields import kernel
+from physim.fields import kernel, subroutine
 
 SLATE = (81 / 255, 88 / 255, 93 / 255)
 _BACKGROUND = (81, 88, 93)
@@ -36,7 +35,7 @@ _FARTHEST = 1e6  # pixels; what is farther away (or not a number) is not drawn
 _LANES = 16  # bytes of a row that are computed together, as one vector
 
 
-@njit
+@subroutine
 def _blend(level, dx, dy2, edge, full, target):
     """One byte under one disc, `edge` being a (ρ + ½) and `full` a."""
     cover = edge - full * math.sqrt(dx * dx + dy2)

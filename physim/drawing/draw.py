@@ -58,9 +58,8 @@ def draw(
         style = find(style)
     states = np.asarray(q, dtype=np.float64)
     if states.ndim == 0 or states.shape[-1] != system.dimension:
-        raise RecipeError(
-            f"q: got the shape {states.shape}, expected (..., {system.dimension}) for {system.name}"
-        )
+        wanted = f"(..., {system.dimension}) for {system.name}"
+        raise RecipeError(f"q: got the shape {states.shape}, expected {wanted}")
     row = _row(system, params)[None]
     flat = np.ascontiguousarray(states.reshape(1, -1, system.dimension))
     xy = np.empty((1, flat.shape[1], 2 * system.bodies))

@@ -20,21 +20,20 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from physim.drawing.palette import hue_wheel
 from physim.drawing.style import DRAW, Style
-from physim.fields import kernel
+from physim.fields import kernel, subroutine
 
 SHARPNESS = 80.0
 _LIMIT = 4.0  # half the sigmoid's argument where it ends
 _FARTHEST = 1e3  # canvas widths; what is farther away (or not a number) is not drawn
-_LANES = 16  # bytes of a row that are computed together, as one vector
+_LANES = 16  # channels of a row that are computed together, as one vector
 SLATE = (0.321, 0.349, 0.368)
-_BACKGROUND = tuple(255.0 * level for level in SLATE)
+_FINE = 256.0  # steps in a level
 
 
-@njit
+@subroutine
 def _tanh(x):
     """Lambert's continued fraction to its fifth level, within 3e-4 up to |x| = 4."""
     s = x * x
@@ -49,64 +48,57 @@ def _tanh(x):
 
 
 _SCALE = 0.49999 / float(_tanh.py_func(np.float32(_LIMIT)))
-"""The coverage ends at 0 and 1 to within 1e-5; truncation makes 254 of 255 inside, as the formula
-does."""
+"""The coverage ends 1e-5 before 0 and 1: truncation then makes 254 of 255, as in the formula."""
 
 
-@njit
-def _blend(under, dx, dy2, r, target):
-    """One byte under one disc: 1 / (1 + exp(−2a)) is (1 + tanh a) / 2."""
+@subroutine
+def _blend(level, dx, dy2, r, target):
+    """One channel of a pixel under one disc: 1 / (1 + exp(−2a)) is (1 + tanh a) / 2."""
     limit = np.float32(_LIMIT)
     a = np.float32(0.5 * SHARPNESS) * (r - math.sqrt(dx * dx + dy2))
     a = a if a < limit else limit
     a = a if a > -limit else -limit
     cover = np.float32(0.5) + np.float32(_SCALE) * _tanh(a)
-    return np.uint8(np.int32(under + cover * (target - under)))
+    under = np.float32(level)
+    return np.uint16(np.int32(under + cover * (target - under) + np.float32(0.5)))
 
 
 @kernel(DRAW)
 def draw_soft_discs(xy, radii, colours, half_width, offset, out):
     """`Style.draw`: each disc's bounding box, byte by byte, in single precision.
 
-    A box is as wide as a whole number of vectors: the pixels beyond the disc are covered by
-    exactly 0. Levels are truncated once. Where a disc lies over another, the level below has lost
-    its fraction and counts as half a level higher; the background has not, and counts exactly.
+    A frame is composited in 1/256 of a level and truncated at the end. A box is as wide as a whole
+    number of vectors: the pixels beyond the disc are covered by almost exactly 0.
     """
     n, frames, resolution = out.shape[0], out.shape[1], out.shape[2]
+    bodies = radii.shape[1]
     row_size = 3 * resolution
     pixels = out.reshape(n, frames, resolution * row_size)
-    empty = np.empty(resolution * row_size, dtype=np.uint8)
-    exact = np.empty(row_size, dtype=np.float32)
+    empty = np.empty(resolution * row_size, dtype=np.uint16)
+    canvas = np.empty(resolution * row_size, dtype=np.uint16)
     columns = np.empty(row_size, dtype=np.float32)
-    colour = np.empty(row_size, dtype=np.float32)
+    colour = np.empty((bodies, row_size), dtype=np.float32)
     last = resolution - 1
     spacing = 1.0 / last
-    for x in range(resolution):
-        exact[3 * x], exact[3 * x + 1], exact[3 * x + 2] = _BACKGROUND
+    for j in range(empty.size):
+        empty[j] = round(_FINE * 255.0 * SLATE[j % 3])
     for j in range(row_size):
         columns[j] = (j // 3) * spacing
-    for j in range(empty.size):
-        empty[j] = int(exact[j % 3])
-    half = np.float32(0.5)
     per_width = 1.0 / (2.0 * half_width)
     for i in range(n):
-        for t in range(frames):
-            frame = pixels[i, t]
-            for j in range(empty.size):  # becomes one memcpy, which a slice assignment does not
-                frame[j] = empty[j]
-        for b in range(radii.shape[1] - 1, -1, -1):
-            r = radii[i, b] * per_width
-            if not 0.0 < r < _FARTHEST:
-                continue
-            reach = r + _LIMIT / (0.5 * SHARPNESS)
-            r32 = np.float32(r)
+        for b in range(bodies):
             for j in range(row_size):
-                colour[j] = 255.0 * colours[i, b, j % 3]
-            for t in range(frames):
+                colour[b, j] = _FINE * 255.0 * colours[i, b, j % 3]
+        for t in range(frames):
+            for j in range(empty.size):  # becomes one memcpy, which a slice assignment does not
+                canvas[j] = empty[j]
+            for b in range(bodies - 1, -1, -1):
                 cx = 0.5 + (xy[i, t, 2 * b] - offset[i, 0]) * per_width
                 cy = 0.5 - (xy[i, t, 2 * b + 1] - offset[i, 1]) * per_width
-                if not (abs(cx) < _FARTHEST and abs(cy) < _FARTHEST):
+                r = radii[i, b] * per_width
+                if not (abs(cx) < _FARTHEST and abs(cy) < _FARTHEST and r < _FARTHEST):
                     continue
+                reach = r + _LIMIT / (0.5 * SHARPNESS)
                 top = max(0, math.ceil((cy - reach) * last))
                 bottom = min(last, math.floor((cy + reach) * last))
                 left = 3 * max(0, math.ceil((cx - reach) * last))
@@ -117,21 +109,21 @@ def draw_soft_discs(xy, radii, colours, half_width, offset, out):
                 right = min(left + vectors * _LANES, row_size)
                 left = max(right - vectors * _LANES, 0)
                 vectors = (right - left) // _LANES
-                x32 = np.float32(cx)
-                x, target, below = columns[left:right], colour[left:right], exact[left:right]
-                untouched = empty[left:right]
+                x32, r32 = np.float32(cx), np.float32(r)
+                x, target = columns[left:right], colour[b, left:right]
                 for y in range(top, bottom + 1):
                     dy = np.float32(y * spacing - cy)
                     dy2 = dy * dy
-                    row = pixels[i, t, y * row_size + left : y * row_size + right]
+                    row = canvas[y * row_size + left : y * row_size + right]
                     for vector in range(vectors):
                         for lane in range(_LANES):
                             j = vector * _LANES + lane
-                            under = below[j] if row[j] == untouched[j] else row[j] + half
-                            row[j] = _blend(under, x[j] - x32, dy2, r32, target[j])
+                            row[j] = _blend(row[j], x[j] - x32, dy2, r32, target[j])
                     for j in range(vectors * _LANES, right - left):  # where the canvas ends
-                        under = below[j] if row[j] == untouched[j] else row[j] + half
-                        row[j] = _blend(under, x[j] - x32, dy2, r32, target[j])
+                        row[j] = _blend(row[j], x[j] - x32, dy2, r32, target[j])
+            frame = pixels[i, t]
+            for j in range(canvas.size):
+                frame[j] = np.uint8(canvas[j] >> 8)
 
 
 SOFT_DISCS = Style(

@@ -76,7 +76,7 @@ class Style:
                 written.
 
         Raises:
-            RecipeError: If a shape does not fit or the resolution is outside 8–1024.
+            RecipeError: If a shape or a value does not fit, such as a resolution outside 8–1024.
         """
         n, frames, height, width, _ = out.shape
         bodies = radii.shape[1]
@@ -95,4 +95,8 @@ class Style:
         ):
             if array.shape != shape:
                 raise RecipeError(f"{name}: got the shape {array.shape}, expected {shape}")
+        if not (colours.min() >= 0 and colours.max() <= 1):
+            raise RecipeError(
+                f"colours: got {colours.min():g} … {colours.max():g}, expected values in 0 … 1"
+            )
         self.kernel(xy, radii, colours, float(half_width), offset, out)

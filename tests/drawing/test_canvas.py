@@ -1,0 +1,111 @@
+"""Who leaves the picture, where bodies are, and `physim.draw`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import physim
+from physim import systems
+from physim.drawing import STYLES
+from physim.drawing.canvas import outside, positions
+from physim.errors import RecipeError
+
+
+def test_outside_is_the_disc_or_the_centre():
+    random = np.random.default_rng(0)
+    xy = random.uniform(-1.2, 1.2, (400, 2, 4))
+    radii = random.uniform(0.05, 0.5, (400, 2))
+    offset = random.uniform(-0.2, 0.2, (400, 2))
+    away = np.abs(xy.reshape(400, 2, 2, 2) - offset[:, None, None])
+    for margin in (0.0, 1.0):
+        truth = (away + margin * radii[:, None, :, None] > 1).any(axis=(1, 2, 3))
+        assert 0 < truth.sum() < 400
+        assert np.array_equal(outside(xy, radii, 1.0, margin, offset), truth)
+
+
+def test_outside_sees_the_last_frame_and_what_is_not_finite():
+    xy = np.zeros((3, 5, 2))
+    xy[1, 4, 1] = -1.01
+    xy[2, 2, 0] = np.nan
+    assert outside(xy, np.full((3, 1), 0.1), 1.0, 0.0).tolist() == [False, True, True]
+
+
+def test_hgn_discs_outside_are_exactly_those_that_lose_area():
+    """A disc that counts as inside is drawn whole: the same pixels as away from the edge."""
+    style = STYLES["hgn"]
+    for x, inside in ((0.7, True), (0.75, False)):
+        scene = np.array([[[x, 0.0]]]), np.array([[0.275]])
+        assert outside(*scene, 1.0, style.margin)[0] == (not inside)
+        areas = []
+        for half_width, resolution in ((1.0, 64), (2.0, 128)):
+            image = np.empty((1, 1, resolution, resolution, 3), dtype=np.uint8)
+            style.draw(*scene, np.ones((1, 1, 3)), half_width, np.zeros((1, 2)), image)
+            areas.append((image.astype(int) - image[0, 0, 0, 0]).sum())
+        assert (areas[0] == areas[1]) == inside
+
+
+@pytest.mark.parametrize("name", systems.SYSTEMS)
+def test_positions_of_a_block_are_those_of_each_state(name):
+    system = systems.find(name)
+    random = np.random.default_rng(1)
+    q = random.normal(size=(3, 4, system.dimension))
+    params = random.uniform(0.5, 2, (3, system.n_params))
+    xy = np.empty((3, 4, 2 * system.bodies))
+    positions(system.positions.compiled, q, params, xy)
+    one = np.empty(2 * system.bodies)
+    for i in range(3):
+        for t in range(4):
+            system.positions.python(q[i, t], params[i], one)
+            assert np.allclose(xy[i, t], one, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", systems.SYSTEMS)
+def test_draw_shows_every_body_of_every_system(name, style):
+    system = systems.find(name)
+    q = np.zeros(system.dimension)
+    if system.dimension == 2 * system.bodies:
+        angle = 2 * np.pi * np.arange(system.bodies) / system.bodies
+        q = np.stack([np.cos(angle), np.sin(angle)], axis=-1).ravel()
+    image = physim.draw(system, q, style=style, resolution=64)
+    assert image.shape == (64, 64, 3)
+    for colour in STYLES[style].colours(system.bodies):
+        near = np.abs(image / 255 - colour).max(axis=-1) < 0.02
+        assert near.sum() >= 4
+
+
+def test_a_pendulum_hangs_down_and_swings_to_the_right():
+    hanging, right = physim.draw("pendulum", np.array([[0.0], [np.pi / 2]])).astype(int)
+    away = np.abs(hanging - hanging[0, 0]).sum(-1)
+    assert away[:16].sum() == 0
+    assert away[16:].sum() > 0
+    away = np.abs(right - right[0, 0]).sum(-1)
+    assert away[:, :16].sum() == 0
+    assert away[:, 16:].sum() > 0
+
+
+def test_draw_takes_parameters_by_name():
+    q = np.array([[0.3], [0.4]])
+    row = physim.draw("pendulum", q, np.array([0.5, 1.5, 3.0]), resolution=16)
+    named = physim.draw("pendulum", q, {"l": 1.5}, resolution=16)
+    assert row.shape == (2, 16, 16, 3)
+    assert np.array_equal(row, named)
+    assert not np.array_equal(row, physim.draw("pendulum", q, resolution=16))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"system": "pendulun"}, "did you mean 'pendulum'"),
+        ({"style": "oil"}, "style: got 'oil'"),
+        ({"params": {"k": 1.0}}, "pendulum has no 'k'"),
+        ({"params": np.zeros(2)}, r"params: got the shape \(2,\)"),
+        ({"q": np.zeros((2, 3))}, r"q: got the shape \(2, 3\)"),
+        ({"resolution": 4}, "resolution: got 4"),
+    ],
+)
+def test_draw_names_what_is_wrong(change, sentence):
+    arguments = {"system": "pendulum", "q": np.zeros(1)} | change
+    with pytest.raises(RecipeError, match=sentence):
+        physim.draw(**arguments)
