@@ -1,0 +1,44 @@
+"""`physim verify`: is a data set what it says?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("verify")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--deep", is_flag=True, help="Draw all frames again and compare, not only a sample.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
+def command(ctx: click.Context, path: Path, deep: bool, as_json: bool) -> None:
+    """Check every promise of a data set; exit status 0 if all hold, 1 if not.
+
+    Checksums, format, attributes, energies against states and parameters, and that the frames are
+    what the recipe draws for those states. Names the shard and the trajectory of whatever is
+    wrong.
+
+    \b
+    Example:
+        physim verify datasets/two_body
+        physim verify datasets/two_body --deep --json
+    """
+    from physim.verify import verify
+
+    result = verify(path, deep)
+    if as_json:
+        click.echo(json.dumps(result.as_dict(), indent=1))
+    else:
+        for finding in result.findings:
+            click.echo(str(finding))
+        error = result.energy_error
+        energy = "" if error is None else f"; worst relative energy error {error:.1e}"
+        click.echo(
+            f"{path}: {result.shards:,} shards, {result.trajectories:,} trajectories, "
+            f"{result.redrawn:,} of them made again{energy}"
+        )
+        wrong = len(result.findings)
+        click.echo("all is as promised" if result.ok else f"{wrong:,} promises do not hold")
+    ctx.exit(0 if result.ok else 1)
