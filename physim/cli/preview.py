@@ -1,0 +1,73 @@
+"""`physim preview`: see trajectories of a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("preview")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The file to write: a contact sheet (.png), or trajectories in motion (.gif, .mp4).",
+)
+@click.option("--split", default="train", show_default=True, help="Which split.")
+@click.option(
+    "--index",
+    multiple=True,
+    metavar="I|I:J",
+    help="A trajectory, or those from I up to J; repeatable.  [default: 0:8]",
+)
+@click.option(
+    "--columns", type=int, help="Frames in a row of a sheet, trajectories in one of a film."
+)
+@click.option(
+    "--scale", type=int, help="Pixels that a pixel becomes.  [default: frames of about 80]"
+)
+@click.option(
+    "--fps", type=float, default=20.0, show_default=True, help="Frames a second of a film."
+)
+def command(
+    path: Path,
+    output: Path,
+    split: str,
+    index: tuple[str, ...],
+    columns: int | None,
+    scale: int | None,
+    fps: float,
+) -> None:
+    """Draw trajectories of the data set PATH.
+
+    \b
+    Example:
+        physim preview datasets/two_body -o two_body.gif --index 0:16 --columns 8
+    """
+    from physim import pictures
+    from physim.dataset import open as open_dataset
+
+    dataset = open_dataset(path)
+    chosen = [number for text in index for number in _numbers(text)] if index else None
+    pictures.save(
+        dataset, output, split=split, index=chosen, columns=columns, scale=scale, fps=fps
+    )
+    click.echo(str(output))
+
+
+def _numbers(text: str) -> range:
+    """`7` is one trajectory, `0:8` eight."""
+    from physim.errors import RecipeError
+
+    first, colon, last = text.partition(":")
+    try:
+        start = int(first)
+        found = range(start, int(last) if colon else start + 1)
+    except ValueError:
+        found = range(0)
+    if not found or len(found) > 10_000:
+        raise RecipeError(f"--index: got '{text}', expected a number or a range such as 0:8")
+    return found
