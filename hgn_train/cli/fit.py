@@ -1,0 +1,138 @@
+"""`hgn-train fit`: train a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hgn_train.cli import options
+
+NETWORK = {
+    "inference_frames": "Frames that the encoder sees: all of a rollout, or the first few.",
+    "integrator": "euler, symplectic-euler, leapfrog, yoshida4, rk4, or midpoint for a joint H.",
+    "objective": "geco or elbo.",
+    "beta": "Weight of the KL divergence in the elbo.",
+    "kappa": "Error that GECO constrains to.",
+}
+TRAIN = {
+    "steps": "Optimiser updates.",
+    "batch_size": "Trajectories an update.",
+    "trajectories": "How many of the training split are used; 0 for all.",
+    "learning_rate": "Of Adam, at its highest.",
+    "precision": "bf16-mixed or 32-true.",
+    "seed": "Of weights, data order and noise.",
+}
+
+
+def _setting(name: str, text: str) -> Any:
+    return click.option(f"--{name.replace('_', '-')}", name, default=None, help=text)
+
+
+@click.command(short_help="Train a model.")
+@click.option("--model", default="hgn", show_default=True, help="Which model.")
+@click.option("--data", required=True, help="Folder of a data set, as `physim render` makes it.")
+@click.option("--preset", default="small", show_default=True, help="paper, plus, small or test.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@options.named(*(_setting(name, text) for name, text in (NETWORK | TRAIN).items()))
+@click.option("--deterministic-model", is_flag=True, help="No sampling of z and no KL.")
+@click.option("--no-transform", is_flag=True, help="Without f_ψ: z is the state.")
+@click.option("--joint", is_flag=True, help="One network H(q, p) instead of T(p) + V(q).")
+@click.option("--both-ways", is_flag=True, help="Train half of each batch backward in time.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the loss with torch.compile.")
+@click.option("--deterministic", is_flag=True, help="Only deterministic algorithms.")
+@options.set_option
+@options.device_option
+@click.option("--devices", default="auto", show_default=True, help="How many devices.")
+@click.option("--resume", is_flag=True, help="Go on where the last checkpoint of --out is.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def command(
+    model: str,
+    data: str,
+    preset: str,
+    out: Path,
+    changed: tuple[str, ...],
+    device: str,
+    devices: str,
+    resume: bool,
+    quiet: bool,
+    **given: Any,
+) -> int:
+    """Train a model on a data set and keep everything in a folder.
+
+    A training can be stopped with Ctrl-C or SIGTERM and resumed with --resume. The folder holds
+    config.json, checkpoints, metrics.jsonl and TensorBoard events.
+
+    \b
+    Example:
+        hgn-train fit --data datasets/hgn-pendulum --preset small --out runs/pendulum
+        torchrun --nproc-per-node 2 -m hgn_train fit --data datasets/hgn-pendulum --out runs/two
+    """
+    import os
+
+    from hgn_train import settings, train
+    from hgn_train.presets import settings_of, split_settings
+    from physim.errors import PhysimError
+
+    if resume:
+        chosen = settings.load(out)
+    else:
+        network, of_train = split_settings(changes(given, changed), model)
+        fill_from_data(network, data)
+        chosen = settings_of(preset, data, model, network, of_train)
+    if devices != "auto" and not devices.isdigit():
+        raise PhysimError(f"--devices: got '{devices}', expected a whole number or 'auto'")
+    if "LOCAL_RANK" in os.environ and devices == "auto":
+        devices = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    outcome = train.fit(
+        chosen,
+        out,
+        resume=resume,
+        accelerator=device,
+        devices=int(devices) if devices.isdigit() else devices,
+        progress=not quiet,
+    )
+    if os.environ.get("RANK", "0") == "0":
+        click.echo(summary(outcome, out))
+    return 143 if outcome.stopped == "SIGTERM" else 130 if outcome.stopped else 0
+
+
+def changes(given: dict[str, Any], changed: tuple[str, ...]) -> dict[str, str]:
+    """Settings by name from the options that were used."""
+    table = {name: given[name] for name in NETWORK | TRAIN if given.get(name) is not None}
+    flags = {
+        "deterministic_model": ("stochastic", "false"),
+        "no_transform": ("transform", "false"),
+        "joint": ("separable", "false"),
+        "both_ways": ("both_ways", "true"),
+        "compiled": ("compile", "true"),
+        "deterministic": ("deterministic", "true"),
+    }
+    table |= {name: value for flag, (name, value) in flags.items() if given.get(flag)}
+    if given.get("both_ways"):
+        table.setdefault("anchor", "middle")
+    if given.get("joint"):
+        table.setdefault("integrator", "midpoint")
+    return table | options.pairs(changed)
+
+
+def fill_from_data(network: dict[str, Any], data: str) -> None:
+    """Take dt from the data where it is not given: the model's time is the data's."""
+    from hgn_train.data import open_source
+
+    network.setdefault("dt", open_source(data).dt)
+
+
+def summary(outcome: Any, out: Path) -> str:
+    """How a training ended, in a sentence or two."""
+    text = f"{out}: {outcome.step} steps in {outcome.seconds:.0f} s"
+    if outcome.stopped:
+        return f"{text}, stopped by {outcome.stopped}; go on with --resume"
+    text += f", share explained {outcome.share_explained:.3f} on held-out trajectories"
+    if outcome.collapsed:
+        text += (
+            "\ncollapsed: the decoder draws the average image; "
+            "a smaller beta, more warm-up or another seed may help"
+        )
+    return text

@@ -1,0 +1,71 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from physim.errors import PhysimError
+
+run_argument = click.argument("run", type=click.Path(path_type=Path))
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute; auto takes a GPU if there is one.",
+)
+set_option = click.option(
+    "--set",
+    "changed",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting of the model or of the training; repeatable. "
+    "docs/models.md and docs/training.md list them.",
+)
+
+
+def named(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Several options as one decorator, in the order given."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def pairs(changed: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE words as a table.
+
+    Raises:
+        PhysimError: A word without an equals sign.
+    """
+    table = {}
+    for word in changed:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise PhysimError(f"--set: got '{word}', expected NAME=VALUE")
+        table[name.strip().replace("-", "_")] = value.strip()
+    return table
+
+
+def device_of(name: str) -> Any:
+    """The torch device of that name.
+
+    Raises:
+        PhysimError: CUDA is asked for and absent.
+    """
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PhysimError(
+            "device: got 'cuda', but this machine has none; expected 'cpu' or 'auto'"
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

@@ -1,0 +1,246 @@
+"""From shards to batches on the device.
+
+The whole split is read once and kept as bytes on the device where it fits, so that a step copies nothing
+and waits for nothing: its batch is gathered from indices. A split that does not fit stays in the files
+and batches are read as they are needed.
+
+The order of an epoch is a permutation that follows from (seed, epoch) alone, so a resumed training goes
+on with the same batches without storing any state.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import physim
+from physim.errors import PhysimError
+
+SHARE_OF_MEMORY = 0.5
+"""Of the free memory of a device, what a split may take."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened data set and what a model must know of it.
+
+    Attributes:
+        dataset: What `physim.open` returned.
+        folder: Where it is.
+        system: Name of the system.
+        frames: Frames of a trajectory.
+        dt: Time between frames.
+        resolution: Pixels a side.
+        channels: Channels of a frame.
+    """
+
+    dataset: Any
+    folder: Path
+    system: str
+    frames: int
+    dt: float
+    resolution: int
+    channels: int
+
+
+def open_source(folder: str | Path) -> Source:
+    """Open a data set.
+
+    Arguments:
+        folder: Where it was rendered to.
+
+    Returns:
+        The data set with its shape.
+
+    Raises:
+        PhysimError: There is none, or it is damaged.
+    """
+    dataset = physim.open(folder)
+    _, frames, height, width, channels = dataset.train.image.shape
+    if height != width:
+        raise PhysimError(f"{folder}: got frames of {height}×{width} pixels, expected square ones")
+    recipe = dataset.recipe
+    return Source(dataset, Path(folder), recipe.system, frames, recipe.dt, height, channels)
+
+
+class Batches:
+    """Batches of one split, in an order that follows from the seed.
+
+    Arguments:
+        split: A split of an opened data set.
+        names: Arrays that a batch holds.
+        device: Where batches are wanted.
+        batch_size: Trajectories a batch, on this process.
+        seed: What the order follows from.
+        trajectories: How many of the split are used; 0 for all.
+        frames: Length of the windows; 0 for whole trajectories.
+        rank: Number of this process.
+        world_size: How many processes share a batch.
+    """
+
+    def __init__(
+        self,
+        split: Any,
+        names: Sequence[str],
+        device: torch.device,
+        batch_size: int,
+        seed: int,
+        trajectories: int = 0,
+        frames: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        available = len(split.image)
+        self.n = trajectories or available
+        if self.n > available:
+            raise PhysimError(
+                f"trajectories: got {trajectories}, expected at most the {available} of the split"
+            )
+        if self.n < batch_size * world_size:
+            raise PhysimError(
+                f"batch_size: got {batch_size * world_size}, expected at most {self.n}, "
+                "the trajectories of the split"
+            )
+        self.device, self.seed, self.batch_size = device, seed, batch_size
+        self.rank, self.world_size = rank, world_size
+        self.length = split.image.shape[1]
+        self.frames = frames or self.length
+        self.split, self.names = split, tuple(names)
+        size = sum(_bytes(getattr(split, name), self.n) for name in names)
+        self.resident: dict[str, Tensor] | None = None
+        if size <= SHARE_OF_MEMORY * free_memory(device):
+            self.resident = {name: whole(split, name, self.n, device) for name in names}
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in the split; what is left over is dropped, and shuffled in again later."""
+        return self.n // (self.batch_size * self.world_size)
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """The batch of an update.
+
+        Arguments:
+            step: Number of the update, from 0.
+
+        Returns:
+            Arrays by name, first axis the trajectory.
+        """
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order, starts = self._order(epoch)
+        first = (position * self.world_size + self.rank) * self.batch_size
+        return self.rows(
+            order[first : first + self.batch_size], starts[first : first + self.batch_size]
+        )
+
+    def rows(self, index: Tensor, starts: Tensor | None = None) -> dict[str, Tensor]:
+        """Trajectories by number, or windows of them from `starts` on."""
+        if self.resident is not None:
+            index = index.to(self.device, non_blocking=True)
+            arrays = {name: array[index] for name, array in self.resident.items()}
+        else:
+            rows, place = np.unique(index.numpy(), return_inverse=True)
+            arrays = {
+                name: torch.from_numpy(_tensor_ready(getattr(self.split, name)[rows])[place]).to(
+                    self.device
+                )
+                for name in self.names
+            }
+        if self.frames < self.length and starts is not None:
+            window = starts[:, None] + torch.arange(self.frames)
+            window = window.to(self.device, non_blocking=True)
+            row = torch.arange(len(window), device=self.device)[:, None]
+            arrays = {name: array[row, window] for name, array in arrays.items()}
+        return arrays
+
+    def _order(self, epoch: int) -> tuple[Tensor, Tensor]:
+        if getattr(self, "_epoch", None) != epoch:
+            generator = torch.Generator().manual_seed(stream(self.seed, epoch))
+            self._epoch = epoch
+            self._permutation = torch.randperm(self.n, generator=generator)
+            self._starts = torch.randint(
+                self.length - self.frames + 1, (self.n,), generator=generator
+            )
+        return self._permutation, self._starts
+
+
+class TrajectoryWindows(torch.utils.data.Dataset[dict[str, Tensor]]):
+    """A map-style PyTorch data set of windows of trajectories, for anyone's own `DataLoader`.
+
+    Arguments:
+        split: A split of an opened data set, such as `physim.open(folder).train`.
+        frames: Length of a window; 0 for whole trajectories.
+        stride: Frames between the starts of windows of one trajectory.
+        names: Arrays that an example holds.
+    """
+
+    def __init__(
+        self, split: Any, frames: int = 0, stride: int = 1, names: Sequence[str] = ("image",)
+    ) -> None:
+        length = split.image.shape[1]
+        self.frames = frames or length
+        if not 1 <= self.frames <= length:
+            raise PhysimError(
+                f"frames: got {frames}, expected from 1 to {length}, those of the data set"
+            )
+        if stride < 1:
+            raise PhysimError(f"stride: got {stride}, expected a number from 1")
+        self.starts = range(0, length - self.frames + 1, stride)
+        self.split, self.names = split, tuple(names)
+
+    def __len__(self) -> int:
+        return len(self.split.image) * len(self.starts)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        row, window = divmod(index, len(self.starts))
+        start = self.starts[window]
+        return {
+            name: torch.from_numpy(
+                _tensor_ready(np.asarray(getattr(self.split, name)[row]))[
+                    start : start + self.frames
+                ].copy()
+            )
+            for name in self.names
+        }
+
+
+def stream(*numbers: int) -> int:
+    """One seed from several numbers, such as (seed, epoch), without patterns between them."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def whole(split: Any, name: str, n: int, device: torch.device) -> Tensor:
+    """The first `n` rows of an array, on the device."""
+    return torch.from_numpy(_tensor_ready(np.asarray(getattr(split, name)[:n]))).to(device)
+
+
+def slices(n: int, size: int) -> Iterator[slice]:
+    """From 0 to n in slices of at most `size`."""
+    for start in range(0, n, size):
+        yield slice(start, min(n, start + size))
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that are free on a device."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    name = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
+    return float(os.sysconf(name) * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _bytes(array: Any, n: int) -> int:
+    return n * int(np.prod(array.shape[1:])) * np.dtype(array.dtype).itemsize
+
+
+def _tensor_ready(array: np.ndarray) -> np.ndarray:
+    """Networks compute in float32; images stay bytes."""
+    array = np.ascontiguousarray(array)
+    return array.astype(np.float32) if array.dtype == np.float64 else array

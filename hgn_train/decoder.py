@@ -1,0 +1,83 @@
+"""Decoders: from positions q alone to a frame.
+
+Three times nearest upsampling by 2, each followed by convolutions with kernel 3, then a sigmoid; two
+learned constant maps are put in front of the first, so that the network knows where it draws. Momenta do
+not reach the decoder: what moves must be in q, and how it moves in p.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hgn_train.layers import Convolution, linear
+
+CONSTANT_MAPS = 2
+
+
+class Decoder(nn.Module):
+    """Positions to frames.
+
+    Arguments:
+        state: Channels of q, or numbers in q where `maps` is given.
+        size: Pixels a side of the maps that are upsampled.
+        blocks: Widths of the convolutions of each block; a block starts with upsampling.
+        channels: Channels of a frame.
+        slope: Slope of the leaky ReLU below zero.
+        maps: Channels of the maps that a vector q is first projected to; 0 if q is maps already.
+    """
+
+    def __init__(
+        self,
+        state: int,
+        size: int,
+        blocks: Sequence[Sequence[int]],
+        channels: int = 3,
+        slope: float = 0.2,
+        maps: int = 0,
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.slope = slope
+        self.project = linear(state, maps * size * size) if maps else None
+        width = (maps or state) + CONSTANT_MAPS
+        self.constant = nn.Parameter(torch.ones(1, CONSTANT_MAPS, size, size))
+        self.blocks = nn.ModuleList()
+        for block in blocks:
+            size *= 2
+            layers = nn.ModuleList()
+            for outputs in block:
+                layers.append(Convolution(width, outputs, 3, size=size))
+                width = outputs
+            self.blocks.append(layers)
+        self.out = Convolution(width, channels, 3, size=size)
+        self.size_out = size
+
+    def start_at(self, colour: Float[Tensor, " channels"]) -> None:
+        """Start with frames of one colour.
+
+        Arguments:
+            colour: The mean colour of the data, from 0 to 1.
+        """
+        with torch.no_grad():
+            self.out.bias.copy_(torch.logit(colour.to(self.out.bias), eps=1e-3))
+            self.out.weight *= 0.1
+
+    def forward(
+        self, q: Float[Tensor, "batch *state"]
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Frames, from 0 to 1."""
+        x = q
+        if self.project is not None:
+            x = self.project(x).unflatten(1, (-1, self.size, self.size))
+        constant = self.constant.to(x.dtype).expand(len(x), -1, -1, -1)
+        x = torch.cat([constant, x], 1).contiguous(memory_format=torch.channels_last)
+        for layers in self.blocks:
+            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
+            for layer in layers:
+                x = functional.leaky_relu(layer(x), self.slope)
+        return torch.sigmoid(self.out(x).float())

@@ -1,0 +1,180 @@
+"""The learned Hamiltonian: a network whose value is an energy and whose gradient is written out.
+
+An energy network is a chain of linear or convolutional layers with a smooth activation a between them,
+its outputs summed to one number a trajectory: E(x) = Σ W_L a(W_{L-1} a(… W_1 x)). Its gradient runs the
+chain backward, ∂E/∂x = W_1ᵀ(a'(u_1) ∘ W_2ᵀ(a'(u_2) ∘ … W_Lᵀ 1)), where u_i is what enters activation i.
+`gradient` is that formula in plain forward operations. So the training loss, which needs ∂H to be
+differentiated once more, is an ordinary first derivative for autograd: no double backward, one graph that
+can be compiled or captured.
+
+The activation must be smooth: the derivative of ReLU's derivative is zero, and such a network does not
+learn its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hgn_train.layers import Convolution, linear
+from physim.errors import PhysimError, unknown
+
+
+def _swish_slope(u: Tensor) -> Tensor:
+    gate = torch.sigmoid(u)
+    return gate * (1 + u * (1 - gate))
+
+
+SMOOTH: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "softplus": (functional.softplus, torch.sigmoid),
+    "tanh": (torch.tanh, lambda u: 1 - torch.tanh(u) ** 2),
+    "swish": (functional.silu, _swish_slope),
+}
+"""Activations of an energy, each with its derivative."""
+
+
+class Energy(nn.Module):
+    """A scalar function of a state, with its gradient.
+
+    Arguments:
+        layers: Linear layers or convolutions; the outputs of the last one are summed.
+        activation: One of `SMOOTH`.
+    """
+
+    def __init__(
+        self, layers: Sequence[nn.Linear | Convolution], activation: str = "softplus"
+    ) -> None:
+        super().__init__()
+        if activation not in SMOOTH:
+            raise PhysimError(unknown("activation of the Hamiltonian", activation, SMOOTH))
+        self.layers = nn.ModuleList(layers)
+        self.value_of, self.slope_of = SMOOTH[activation]
+
+    def forward(self, x: Float[Tensor, "batch *state"]) -> Float[Tensor, " batch"]:
+        """Energies."""
+        for layer in self.layers[:-1]:
+            x = self.value_of(layer(x))
+        return self.layers[-1](x).flatten(1).sum(1)
+
+    def gradient(self, x: Float[Tensor, "batch *state"]) -> Float[Tensor, "batch *state"]:
+        """∂E/∂x, built from forward operations."""
+        slopes = []
+        for layer in self.layers[:-1]:
+            u = layer(x)
+            slopes.append(self.slope_of(u))
+            x = self.value_of(u)
+        last = self.layers[-1]
+        if isinstance(last, Convolution):
+            ones = torch.ones_like(x[:1, :1, : last.size_out, : last.size_out])
+            gradient = last.input_gradient(ones.expand(1, last.out_channels, -1, -1))
+        else:
+            gradient = last.weight.sum(0).expand_as(x)
+        for layer, slope in zip(reversed(self.layers[:-1]), reversed(slopes), strict=True):
+            gradient = gradient * slope
+            if isinstance(layer, Convolution):
+                gradient = layer.input_gradient(gradient)
+            else:
+                gradient = functional.linear(gradient, layer.weight.T)
+        return gradient
+
+
+def mlp_energy(size: int, widths: Sequence[int], activation: str = "softplus") -> Energy:
+    """An energy of a vector.
+
+    Arguments:
+        size: Numbers in the vector.
+        widths: Widths of the hidden layers.
+        activation: One of `SMOOTH`.
+
+    Returns:
+        The network.
+    """
+    sizes = [size, *widths, 1]
+    return Energy([linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)], activation)
+
+
+def convolutional_energy(
+    channels: int, size: int, widths: Sequence[int], activation: str = "softplus"
+) -> Energy:
+    """An energy of square maps: kernel 3 first, then pairs of a stride of 2 and a mixing layer.
+
+    With maps of 4×4 and widths 32, 64, 64, 64 these are kernels 3, 2, 2, 2, 2, strides 1, 2, 1, 2, 1 and
+    paddings same, valid, same, valid, same: the network of Hamiltonian Generative Networks.
+
+    Arguments:
+        channels: Channels of the maps.
+        size: Pixels a side.
+        widths: Channels of the hidden layers.
+        activation: One of `SMOOTH`.
+
+    Returns:
+        The network.
+    """
+    layers: list[Convolution] = []
+    for index, width in enumerate([*widths, 1]):
+        shrink = index % 2 == 1 and size > 1
+        kernel = 3 if index == 0 else 2
+        layer = Convolution(
+            channels, width, kernel, 2 if shrink else 1, same=not shrink, size=size
+        )
+        layers.append(layer)
+        channels, size = width, layer.size_out
+    return Energy(layers, activation)
+
+
+class Separable(nn.Module):
+    """H(q, p) = T(p) + V(q).
+
+    Arguments:
+        kinetic: T.
+        potential: V.
+    """
+
+    is_separable = True
+
+    def __init__(self, kinetic: Energy, potential: Energy) -> None:
+        super().__init__()
+        self.kinetic = kinetic
+        self.potential = potential
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """Energies, (batch,)."""
+        return self.kinetic(p) + self.potential(q)
+
+    def dq(self, q: Tensor, p: Tensor) -> Tensor:
+        """∂H/∂q = V'(q)."""
+        return self.potential.gradient(q)
+
+    def dp(self, q: Tensor, p: Tensor) -> Tensor:
+        """∂H/∂p = T'(p)."""
+        return self.kinetic.gradient(p)
+
+
+class Joint(nn.Module):
+    """H(q, p) as one network of both.
+
+    Arguments:
+        energy: A function of q and p, joined along the axis after the batch.
+    """
+
+    is_separable = False
+
+    def __init__(self, energy: Energy) -> None:
+        super().__init__()
+        self.energy = energy
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """Energies, (batch,)."""
+        return self.energy(torch.cat([q, p], 1))
+
+    def dq(self, q: Tensor, p: Tensor) -> Tensor:
+        """∂H/∂q."""
+        return self.energy.gradient(torch.cat([q, p], 1))[:, : q.shape[1]]
+
+    def dp(self, q: Tensor, p: Tensor) -> Tensor:
+        """∂H/∂p."""
+        return self.energy.gradient(torch.cat([q, p], 1))[:, q.shape[1] :]

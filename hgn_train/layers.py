@@ -1,0 +1,79 @@
+"""Convolutions with the paddings and the start of the authors' framework.
+
+"same" with an even total of padding pads both sides alike; with an odd one the extra pixel goes to the
+end (right and bottom). With stride 2 and kernel 3 on an even size that is one pixel at the end only,
+where PyTorch's `padding=1` would shift the picture by one pixel.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def start_weights(layer: nn.Linear | nn.Conv2d) -> None:
+    """Start a layer as the authors' framework does: truncated normal of deviation 1/√fan_in, bias 0.
+
+    Arguments:
+        layer: What to change.
+    """
+    deviation = 1 / math.sqrt(layer.weight[0].numel())
+    nn.init.trunc_normal_(layer.weight, 0.0, deviation, -2 * deviation, 2 * deviation)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """A fully connected layer, started by `start_weights`."""
+    layer = nn.Linear(inputs, outputs)
+    start_weights(layer)
+    return layer
+
+
+class Convolution(nn.Conv2d):
+    """A convolution of square maps, padded by rule.
+
+    Arguments:
+        inputs: Channels.
+        outputs: Channels.
+        kernel: Width of the kernel.
+        stride: Step between outputs.
+        same: Whether an input of n pixels gives ⌈n / stride⌉; else only full windows count.
+        size: Pixels of the input a side.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        same: bool = True,
+        size: int = 0,
+    ) -> None:
+        super().__init__(inputs, outputs, kernel, stride)
+        total = 0
+        if same:
+            total = max(0, kernel - (stride if size % stride == 0 else size % stride))
+        self.pad = (total // 2, total - total // 2)
+        self.size_in = size
+        self.size_out = (size + total - kernel) // stride + 1
+        start_weights(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The maps after the convolution."""
+        first, last = self.pad
+        if first == last:
+            return functional.conv2d(x, self.weight, self.bias, self.stride, first)
+        return super().forward(functional.pad(x, (first, last, first, last)))
+
+    def input_gradient(self, gradient: Tensor) -> Tensor:
+        """The gradient with respect to the input, from the one with respect to the output."""
+        first, last = self.pad
+        full = functional.conv_transpose2d(gradient, self.weight, None, self.stride)
+        missing = self.size_in + first + last - full.shape[-1]
+        if missing > 0:
+            full = functional.pad(full, (0, missing, 0, missing))
+        return full[..., first : first + self.size_in, first : first + self.size_in]

@@ -1,0 +1,367 @@
+"""Hamiltonian Generative Network: from frames to a state, along a learned H, and back to frames.
+
+    z ~ q(z | frames)        encoder, a diagonal Gaussian; prior N(0, 1)
+    s = (q, p) = f_ψ(z)      the state at one frame, the anchor
+    (q_t, p_t)               leapfrog along H(q, p) = T(p) + V(q), forward and backward from the anchor
+    x_t = decoder(q_t)       positions alone are drawn
+
+and the loss is λ (MSE − κ) + KL / N with GECO's λ, or MSE + β KL / N, where N is the number of pixel
+values in a rollout. With pixels from 0 to 1 and a Gaussian likelihood of deviation 1/√2, the latter is
+the evidence bound per value, up to a constant.
+
+Reference: Toth, Rezende, Jaegle, Racanière, Botev and Higgins (2019), "Hamiltonian Generative Networks".
+The sizes of the presets, and training half of each batch backward in time, follow the authors' later code
+for Botev et al. (2021), "Which priors matter?", and Higgins et al. (2021), "SyMetric".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from hgn_train import integrators
+from hgn_train.decoder import Decoder
+from hgn_train.encoder import MapEncoder, VectorEncoder, map_transform, vector_transform
+from hgn_train.geco import Geco
+from hgn_train.hamiltonian import Joint, Separable, convolutional_energy, mlp_energy
+from physim.errors import PhysimError
+
+Widths = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class HGNSettings:
+    """Everything that makes one HGN different from another; the defaults are the paper's.
+
+    Attributes:
+        frames: Frames of a training rollout.
+        inference_frames: Frames that the encoder sees: all for autoencoding, the first few for
+            prediction.
+        anchor: Which of these the inferred state belongs to.
+        resolution: Pixels a side.
+        channels: Channels of a frame.
+        state: Whether q and p are square maps or vectors.
+        state_size: Channels of q (maps), or numbers in q (vector); as many for p.
+        latent_size: Channels of z, or numbers in z.
+        transform: Whether f_ψ stands between z and the state; else z is the state.
+        stochastic: Whether z is sampled and the KL divergence counts; else the mean is used alone.
+        separable: Whether H(q, p) = T(p) + V(q); else one network of both.
+        integrator: One of `integrators.INTEGRATORS`.
+        dt: Time between frames inside the model.
+        substeps: Integrator steps between frames.
+        encoder: Widths of the encoder's blocks.
+        hamiltonian: Widths of the hidden layers of T and V.
+        activation: Smooth activation of T and V.
+        decoder: Widths of the decoder's blocks.
+        maps: Channels of the maps that a vector q is projected to.
+        objective: `geco` or `elbo`.
+        kappa: GECO's error a value that is good enough.
+        alpha: GECO's memory.
+        multiplier: GECO's λ at the start.
+        beta: Weight of KL / N in the `elbo`.
+        log_sigma: Posterior log σ at the start.
+        decoded: Frames of each rollout drawn at random for the loss; 0 for all.
+        both_ways: Whether half of each batch is inferred from the last frames and rolled out backward
+            in time; needs an odd number of inference frames and the anchor in their middle.
+    """
+
+    frames: int = 30
+    inference_frames: int = 30
+    anchor: Literal["first", "middle", "last"] = "first"
+    resolution: int = 32
+    channels: int = 3
+    state: Literal["maps", "vector"] = "maps"
+    state_size: int = 16
+    latent_size: int = 32
+    transform: bool = True
+    stochastic: bool = True
+    separable: bool = True
+    integrator: str = "leapfrog"
+    dt: float = 0.125
+    substeps: int = 1
+    encoder: Widths = ((32, 64), (64, 64), (64,))
+    hamiltonian: tuple[int, ...] = (32, 64, 64, 64)
+    activation: str = "softplus"
+    decoder: Widths = ((64, 64), (64, 64), (64, 64))
+    maps: int = 16
+    objective: Literal["geco", "elbo"] = "geco"
+    kappa: float = 0.001
+    alpha: float = 0.0
+    multiplier: float = 1.0
+    beta: float = 1.0
+    log_sigma: float = -2.0
+    decoded: int = 0
+    both_ways: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no model.
+
+        Raises:
+            PhysimError: Names the setting, its value and what is allowed.
+        """
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise PhysimError(
+                    f"{name}: got '{getattr(self, name)}', expected one of {', '.join(allowed)}"
+                )
+        for name in POSITIVE:
+            if getattr(self, name) <= 0:
+                raise PhysimError(f"{name}: got {getattr(self, name)}, expected a number above 0")
+        if not 1 <= self.inference_frames <= self.frames:
+            raise PhysimError(
+                f"inference_frames: got {self.inference_frames}, expected from 1 to {self.frames}, "
+                "the frames of a rollout"
+            )
+        if not 0 <= self.decoded <= self.frames:
+            raise PhysimError(
+                f"decoded: got {self.decoded}, expected from 0 to {self.frames}, the frames of a rollout"
+            )
+        if not self.transform and self.latent_size != 2 * self.state_size:
+            raise PhysimError(
+                f"latent_size: got {self.latent_size} without f_ψ, expected {2 * self.state_size}, "
+                "the size of (q, p)"
+            )
+        if self.both_ways and (self.anchor != "middle" or self.inference_frames % 2 == 0):
+            raise PhysimError(
+                f"both_ways: got {self.inference_frames} inference frames with anchor '{self.anchor}', "
+                "expected an odd number with anchor 'middle'"
+            )
+        if self.resolution % 2 ** len(self.decoder):
+            raise PhysimError(
+                f"resolution: got {self.resolution}, expected a multiple of {2 ** len(self.decoder)}"
+            )
+        integrators.find(self.integrator, self.separable)
+
+    @property
+    def inferred(self) -> int:
+        """Index of the anchor among the frames."""
+        last = self.inference_frames - 1
+        return {"first": 0, "middle": last // 2, "last": last}[self.anchor]
+
+
+CHOICES = {
+    "anchor": ("first", "middle", "last"),
+    "state": ("maps", "vector"),
+    "objective": ("geco", "elbo"),
+}
+POSITIVE = (
+    "frames",
+    "resolution",
+    "channels",
+    "state_size",
+    "latent_size",
+    "dt",
+    "substeps",
+    "kappa",
+    "multiplier",
+)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A model's own trajectory.
+
+    Attributes:
+        images: (batch, time, channel, height, width), from 0 to 1.
+        q: (batch, time, *state).
+        p: (batch, time, *state).
+        energy: Learned H, (batch, time).
+    """
+
+    images: Tensor
+    q: Tensor
+    p: Tensor
+    energy: Tensor
+
+
+class HGN(nn.Module):
+    """The network with its loss, rollouts and samples.
+
+    Arguments:
+        settings: What it is made of.
+    """
+
+    inputs = ("image",)
+
+    def __init__(self, settings: HGNSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        s = settings
+        stacked = s.inference_frames * s.channels
+        size = s.resolution // 2 ** len(s.decoder)
+        encoder = MapEncoder if s.state == "maps" else VectorEncoder
+        self.encoder = encoder(stacked, s.resolution, s.encoder, s.latent_size, s.log_sigma)
+        if s.state == "maps" and self.encoder.size != size:
+            raise PhysimError(
+                f"encoder: got blocks that end at {self.encoder.size} pixels, expected {size}, "
+                "where the decoder starts"
+            )
+        self.transform: nn.Module = nn.Identity()
+        if s.transform and s.state == "maps":
+            self.transform = map_transform(s.latent_size, 2 * s.state_size, size)
+        elif s.transform:
+            self.transform = vector_transform(s.latent_size, 2 * s.state_size)
+        both = s.state_size if s.separable else 2 * s.state_size
+        energies = [
+            mlp_energy(both, s.hamiltonian, s.activation)
+            if s.state == "vector"
+            else convolutional_energy(both, size, s.hamiltonian, s.activation)
+            for _ in range(2 if s.separable else 1)
+        ]
+        self.hamiltonian = Separable(*energies) if s.separable else Joint(*energies)
+        slope, maps = (0.2, 0) if s.state == "maps" else (0.01, s.maps)
+        self.decoder = Decoder(s.state_size, size, s.decoder, s.channels, slope, maps)
+        self.geco = Geco(s.kappa, s.alpha, s.multiplier) if s.objective == "geco" else None
+        self.latent_shape = (s.latent_size, size, size) if s.state == "maps" else (s.latent_size,)
+        self.integrator = integrators.find(s.integrator, s.separable)
+
+    def prepare(self, example: Mapping[str, Tensor]) -> None:
+        """Start the decoder at the mean colour of some images."""
+        self.decoder.start_at(pixels(example["image"]).mean((0, 1, 3, 4)))
+
+    def draws(self, batch_size: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Noise of the posterior, and which frames are decoded.
+
+        Arguments:
+            batch_size: Trajectories of the step.
+            generator: Where randomness comes from.
+
+        Returns:
+            `noise`, (batch, *latent), and `shown`, (batch, decoded), where some frames are left out.
+        """
+        s, device = self.settings, generator.device
+        drawn = {}
+        if s.stochastic:
+            shape = (batch_size, *self.latent_shape)
+            drawn["noise"] = torch.randn(shape, generator=generator, device=device)
+        if s.decoded:
+            order = torch.rand(batch_size, s.frames, generator=generator, device=device).argsort(1)
+            drawn["shown"] = order[:, : s.decoded]
+        return drawn
+
+    def forward(
+        self, batch: Mapping[str, UInt8[Tensor, "..."]], draws: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Loss of a batch.
+
+        Arguments:
+            batch: `image`, (batch, frames, height, width, channel) uint8.
+            draws: From `draws`.
+
+        Returns:
+            `loss`; `error`, the mean squared error a value; `divergence`, KL in nats a trajectory; and
+            `multiplier`, λ.
+        """
+        s = self.settings
+        images = batch["image"]
+        dt: float | Tensor = s.dt
+        seen = images[:, : s.inference_frames]
+        if s.both_ways:
+            half = len(images) // 2
+            seen = torch.cat([seen[:half], images[half:, -s.inference_frames :]])
+            images = torch.cat([images[:half], images[half:].flip(1)])
+            sign = torch.ones(len(images), device=images.device)
+            dt = s.dt * torch.cat([sign[:half], -sign[half:]])
+        mean, log_sigma = self.encoder(stacked(seen))
+        z = mean + torch.exp(log_sigma) * draws["noise"] if s.stochastic else mean
+        q, _ = self.unroll(*self.state(z), dt, s.frames - 1 - s.inferred, s.inferred)
+        if s.decoded:
+            rows = torch.arange(len(q), device=q.device)[:, None]
+            q, images = q[rows, draws["shown"]], images[rows, draws["shown"]]
+        drawn = self.decoder(q.flatten(0, 1))
+        error = ((drawn - pixels(images).flatten(0, 1)) ** 2).mean()
+        divergence = kl_from_standard_normal(mean, log_sigma).mean()
+        values = s.frames * s.resolution**2 * s.channels
+        weighed = divergence / values if s.stochastic else torch.zeros_like(error)
+        if self.geco is None:
+            loss, multiplier = error + s.beta * weighed, torch.ones_like(error)
+        else:
+            loss, multiplier = self.geco(error, weighed), self.geco.multiplier
+        return {
+            "loss": loss,
+            "error": error.detach(),
+            "divergence": divergence.detach(),
+            "multiplier": multiplier.detach(),
+        }
+
+    def infer(
+        self, images: UInt8[Tensor, "batch time height width channel"]
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and log σ of z from the inference frames; more frames than these are ignored."""
+        return self.encoder(stacked(images[:, : self.settings.inference_frames]))
+
+    def state(self, z: Float[Tensor, "batch *latent"]) -> tuple[Tensor, Tensor]:
+        """q and p at the anchor, float32 whatever the precision of the networks."""
+        q, p = self.transform(z).float().chunk(2, 1)
+        return q, p
+
+    def unroll(
+        self, q: Tensor, p: Tensor, dt: float | Tensor, forward: int, backward: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """States before and after the given one, (batch, time, *state), in chronological order.
+
+        Computed in the precision of q and p, outside of any autocast: H is kept only as far as the
+        gradients are accurate.
+        """
+        n = self.settings.substeps
+        with torch.autocast(q.device.type, enabled=False):
+            q, p = integrators.rollout(
+                self.integrator, self.hamiltonian, q, p, dt / n, n * forward, n * backward
+            )
+        return q[:, ::n], p[:, ::n]
+
+    def energy(
+        self, q: Float[Tensor, "batch time *state"], p: Tensor
+    ) -> Float[Tensor, "batch time"]:
+        """Learned H along a rollout."""
+        with torch.autocast(q.device.type, enabled=False):
+            return self.hamiltonian(q.flatten(0, 1), p.flatten(0, 1)).unflatten(0, q.shape[:2])
+
+    def rollout(
+        self,
+        z: Float[Tensor, "batch *latent"],
+        forward: int,
+        backward: int = 0,
+        speed: float = 1.0,
+    ) -> Rollout:
+        """Frames, states and energies around the anchor.
+
+        Arguments:
+            z: What the state follows from.
+            forward: Frames after the anchor.
+            backward: Frames before it.
+            speed: Frames are `speed` times the model's dt apart.
+
+        Returns:
+            The rollout in chronological order; the anchor is at index `backward`.
+        """
+        q, p = self.unroll(*self.state(z), speed * self.settings.dt, forward, backward)
+        images = torch.stack([self.decoder(q[:, t]) for t in range(q.shape[1])], 1)
+        return Rollout(images, q, p, self.energy(q, p))
+
+
+def pixels(
+    images: UInt8[Tensor, "batch time height width channel"],
+) -> Float[Tensor, "batch time channel height width"]:
+    """From bytes to numbers from 0 to 1, channels before height and width."""
+    return images.permute(0, 1, 4, 2, 3).float() / 255
+
+
+def stacked(
+    images: UInt8[Tensor, "batch time height width channel"],
+) -> Float[Tensor, "batch stacked height width"]:
+    """Frames on the channel axis, from 0 to 1, in channels-last memory."""
+    return pixels(images).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def kl_from_standard_normal(
+    mean: Float[Tensor, "batch *latent"], log_sigma: Float[Tensor, "batch *latent"]
+) -> Float[Tensor, " batch"]:
+    """KL divergence of N(mean, σ²) from N(0, 1), in nats, summed over z."""
+    terms = (mean**2 + torch.exp(2 * log_sigma) - 1) / 2 - log_sigma
+    return terms.flatten(1).sum(1)

@@ -1,0 +1,222 @@
+"""The settings of a run: which model, which data, and how it is trained; written down as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hgn_train import models
+from hgn_train.models.hgn import HGNSettings
+from physim.errors import PhysimError, unknown
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a model is trained.
+
+    Attributes:
+        steps: Optimiser updates.
+        batch_size: Trajectories an update, over all processes.
+        trajectories: How many of the training split are used; 0 for all.
+        learning_rate: Of Adam, at its highest.
+        warmup: Updates over which the learning rate rises from 0.
+        final_learning_rate: Share of the learning rate that is left at the end, on a cosine; 1 for none.
+        weight_decay: Of AdamW.
+        clip: Largest norm of the gradient; 0 for none.
+        averaging: Decay of the averaged weights, which are what is evaluated; 0 for none.
+        precision: `bf16-mixed` or `32-true`.
+        compile: Whether the loss is compiled with torch.compile.
+        deterministic: Whether only deterministic algorithms are used.
+        seed: Of weights, data order and noise.
+        log_every: Updates between lines of metrics.
+        evaluate_every: Updates between evaluations on held-out trajectories; 0 for the end only.
+        save_every: Updates between checkpoints.
+        held_out: Test trajectories of these evaluations.
+    """
+
+    steps: int = 15_625
+    batch_size: int = 16
+    trajectories: int = 0
+    learning_rate: float = 1.5e-4
+    warmup: int = 0
+    final_learning_rate: float = 1.0
+    weight_decay: float = 0.0
+    clip: float = 0.0
+    averaging: float = 0.0
+    precision: Literal["bf16-mixed", "32-true"] = "32-true"
+    compile: bool = False
+    deterministic: bool = False
+    seed: int = 0
+    log_every: int = 50
+    evaluate_every: int = 1000
+    save_every: int = 1000
+    held_out: int = 256
+
+    def __post_init__(self) -> None:
+        """Refuse what trains nothing.
+
+        Raises:
+            PhysimError: Names the setting, its value and what is allowed.
+        """
+        for name, lowest in LOWEST.items():
+            if getattr(self, name) < lowest:
+                raise PhysimError(
+                    f"{name}: got {getattr(self, name)}, expected a number from {lowest}"
+                )
+        if self.learning_rate <= 0:
+            raise PhysimError(
+                f"learning_rate: got {self.learning_rate}, expected a number above 0"
+            )
+        if self.precision not in ("bf16-mixed", "32-true"):
+            raise PhysimError(
+                f"precision: got '{self.precision}', expected one of bf16-mixed, 32-true"
+            )
+        if self.averaging >= 1:
+            raise PhysimError(
+                f"averaging: got {self.averaging}, expected a number from 0 to below 1"
+            )
+
+
+LOWEST = {
+    "steps": 1,
+    "batch_size": 1,
+    "trajectories": 0,
+    "warmup": 0,
+    "final_learning_rate": 0,
+    "weight_decay": 0,
+    "clip": 0,
+    "averaging": 0,
+    "seed": 0,
+    "log_every": 1,
+    "evaluate_every": 0,
+    "save_every": 1,
+    "held_out": 1,
+}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """A run, wholly described.
+
+    Attributes:
+        data: Folder of the data set.
+        model: Name of the model.
+        preset: Name of the preset that the settings started from.
+        network: Settings of the model.
+        train: How it is trained.
+    """
+
+    data: str
+    model: str = "hgn"
+    preset: str = ""
+    network: Any = field(default_factory=HGNSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+    def to_json(self) -> str:
+        """The settings as indented JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> RunSettings:
+        """Settings from what `to_json` wrote.
+
+        Arguments:
+            text: JSON.
+            source: Where it comes from, for errors.
+
+        Returns:
+            The settings.
+
+        Raises:
+            PhysimError: The text is no settings of a run.
+        """
+        try:
+            given = json.loads(text)
+            kind = models.find(given["model"])
+            return cls(
+                data=str(given["data"]),
+                model=kind.name,
+                preset=str(given.get("preset", "")),
+                network=filled(kind.settings, given["network"]),
+                train=filled(TrainSettings, given["train"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise PhysimError(f"{source}: not the settings of a run ({error})") from None
+
+
+def filled(kind: type, given: Mapping[str, Any]) -> Any:
+    """A settings dataclass from a table, each value brought to the type of its field.
+
+    Arguments:
+        kind: The dataclass.
+        given: Values by name; what is left out takes its default.
+
+    Returns:
+        An instance.
+
+    Raises:
+        PhysimError: A name that it does not have, or a value of another type.
+
+    Example:
+        >>> filled(TrainSettings, {"steps": "100"}).steps
+        100
+    """
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for name, value in given.items():
+        if name not in hints:
+            raise PhysimError(unknown("setting", name, hints))
+        values[name] = _cast(name, hints[name], value)
+    return kind(**values)
+
+
+def _cast(name: str, hint: Any, value: Any) -> Any:
+    origin = typing.get_origin(hint)
+    try:
+        if hint is bool:
+            if isinstance(value, str):
+                return {"true": True, "false": False, "yes": True, "no": False}[value.lower()]
+            return bool(value)
+        if hint is int:
+            if float(value) != int(float(value)):
+                raise ValueError
+            return int(float(value))
+        if hint is float:
+            return float(value)
+        if origin is Literal or hint is str or origin is types.UnionType:
+            return str(value)
+        if isinstance(value, str):
+            value = json.loads(value)
+        return _tuples(value)
+    except (ValueError, KeyError, TypeError):
+        wanted = getattr(hint, "__name__", str(hint))
+        raise PhysimError(f"{name}: got '{value}', expected a value of type {wanted}") from None
+
+
+def _tuples(value: Any) -> Any:
+    """Lists, and lists inside, as tuples, so that settings can be compared."""
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list | tuple) else value
+
+
+def load(run: Path) -> RunSettings:
+    """The settings of a run's folder.
+
+    Arguments:
+        run: The folder.
+
+    Returns:
+        The settings.
+
+    Raises:
+        PhysimError: There is no run in it.
+    """
+    path = run / "config.json"
+    if not path.is_file():
+        raise PhysimError(f"{run}: no run in this folder, expected a config.json in it")
+    return RunSettings.from_json(path.read_text(), str(path))

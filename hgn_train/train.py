@@ -1,0 +1,491 @@
+"""Training: settings, data, model, optimiser, loop, from top to bottom.
+
+A step does not wait for the device: metrics are added up there and read every `log_every` updates. What
+a step draws at random follows from (seed, step, process), what it sees from (seed, epoch).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hgn_train import checkpoint, data, models
+from hgn_train.checkpoint import Checkpoint
+from hgn_train.settings import RunSettings, TrainSettings
+from physim.errors import PhysimError
+
+COLLAPSED_SHARE = 0.1
+"""Below this share explained a model that is done draws little but the average image."""
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        step: Updates that were done.
+        stopped: Why before the end: a signal, or nothing.
+        collapsed: Whether the decoder draws the average image.
+        share_explained: 1 − error / error of the average image, on held-out trajectories.
+        seconds: Wall time of this call.
+    """
+
+    step: int
+    stopped: str
+    collapsed: bool
+    share_explained: float
+    seconds: float
+
+
+class Diverged(PhysimError):
+    """The loss or a weight became infinite or not a number."""
+
+
+def fit(
+    settings: RunSettings,
+    run: Path,
+    resume: bool = False,
+    accelerator: str = "auto",
+    devices: int | str = "auto",
+    report: Report | None = None,
+    progress: bool = False,
+) -> Outcome:
+    """Train a model and keep everything in a folder.
+
+    Arguments:
+        settings: The run.
+        run: Its folder, which must be new or, with `resume`, hold this run.
+        resume: Whether to go on where the last checkpoint is.
+        accelerator: `auto`, `cpu` or `cuda`.
+        devices: How many; `auto` takes one on a CPU, and all GPUs.
+        report: Called with each line of metrics.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        Diverged: The loss is not finite; names the step and the last good checkpoint.
+        PhysimError: Settings, data or checkpoint that make no training.
+    """
+    from lightning.fabric import Fabric
+
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise PhysimError(
+            "device: got 'cuda', but this machine has none; expected 'cpu' or 'auto'"
+        )
+    t = settings.train
+    cpu = accelerator == "cpu" or not torch.cuda.is_available()
+    if devices == "auto":
+        devices = 1 if cpu else -1
+    fabric = Fabric(accelerator="cpu" if cpu else "cuda", devices=devices, precision=t.precision)
+    fabric.launch()
+    if t.batch_size % fabric.world_size:
+        raise PhysimError(
+            f"batch_size: got {t.batch_size}, expected a multiple of the {fabric.world_size} processes"
+        )
+    rank, local = fabric.global_rank, t.batch_size // fabric.world_size
+
+    # data
+    source = data.open_source(settings.data)
+    check_fits(settings, source)
+    kind = models.find(settings.model)
+    frames = settings.network.frames
+
+    # model: the same weights for the same seed, whatever was drawn before
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(data.stream(t.seed, 0))
+        model = kind.build(settings.network)
+    train = data.Batches(
+        source.dataset.train,
+        model.inputs,
+        fabric.device,
+        local,
+        t.seed,
+        t.trajectories,
+        frames,
+        rank,
+        fabric.world_size,
+    )
+    held_out = data.Batches(
+        source.dataset.test,
+        model.inputs,
+        fabric.device,
+        1,
+        t.seed,
+        min(t.held_out, len(source.dataset.test.image)),
+        frames,
+    )
+    model.prepare(
+        train.rows(
+            torch.arange(min(train.n, 512)), torch.zeros(min(train.n, 512), dtype=torch.long)
+        )
+    )
+    model = model.to(fabric.device, memory_format=torch.channels_last)
+    average = copy.deepcopy(model).eval().requires_grad_(False) if t.averaging else None
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=t.learning_rate,
+        weight_decay=t.weight_decay,
+        fused=None if cpu else True,
+    )
+    first, best = 0, math.inf
+    run.mkdir(parents=True, exist_ok=True)
+    last = run / "checkpoints" / checkpoint.LAST
+    if resume:
+        first, best = restore(last, model, average, optimizer)
+    elif last.is_file():
+        raise PhysimError(f"{run}: holds a run already; expected a new folder, or --resume")
+    if fabric.is_global_zero and not resume:
+        (run / "config.json").write_text(settings.to_json() + "\n")
+
+    wrapped, optimizer = fabric.setup(
+        torch.compile(model, fullgraph=True) if t.compile else model, optimizer
+    )
+    generator = torch.Generator(device=fabric.device)
+    reference = average_image_error(train, held_out, frames)
+    log = Log(run, t, first, report, progress) if fabric.is_global_zero else None
+    sums: dict[str, Tensor] = {}
+    first_bad = torch.full((), t.steps, device=fabric.device)
+    started = time.perf_counter()
+    share, stopped = float("nan"), ""
+
+    def save(step: int, name: str = checkpoint.LAST) -> None:
+        if fabric.is_global_zero:
+            raw = optimizer.optimizer if hasattr(optimizer, "optimizer") else optimizer
+            content = snapshot(model, average, raw if name == checkpoint.LAST else None)
+            facts = {
+                "best": best,
+                "seed": t.seed,
+                "share_explained": share,
+                "system": source.system,
+            }
+            checkpoint.write(run / "checkpoints" / name, Checkpoint(content, step, facts))
+
+    with stop_signals() as signals, deterministic(t.deterministic), flushed_denormals():
+        step = first
+        while step < t.steps:
+            for group in optimizer.param_groups:
+                group["lr"] = t.learning_rate * schedule(t, step)
+            generator.manual_seed(data.stream(t.seed, step, rank))
+            batch, draws = train.batch(step), model.draws(local, generator)
+            out = wrapped(batch, draws)
+            optimizer.zero_grad(set_to_none=True)
+            fabric.backward(out["loss"])
+            if t.clip:
+                norm = nn.utils.clip_grad_norm_(model.parameters(), t.clip)
+                out["gradient"] = norm.detach()
+            optimizer.step()
+            if average is not None:
+                average_weights(average, model, min(t.averaging, (1 + step) / (10 + step)))
+            fine = torch.isfinite(out["loss"].detach())
+            first_bad = torch.where(fine, first_bad, first_bad.clamp(max=step))
+            for name, value in out.items():
+                value = value.detach().float()
+                sums[name] = sums[name] + value if name in sums else value
+            step += 1
+
+            asked = bool(signals)
+            if (
+                fabric.world_size > 1
+            ):  # all processes must agree, so they ask each other now and then
+                asked = step % t.log_every == 0 and asked_anywhere(fabric, asked)
+            final = step == t.steps or asked
+            if step % t.log_every == 0 or final or step % t.save_every == 0:
+                bad = int(first_bad)
+                if bad < t.steps or not all_finite(model):
+                    raise Diverged(
+                        f"step {min(bad, step)}: the loss is not finite; the last good checkpoint is "
+                        f"{last if last.is_file() else 'none'}; "
+                        "a smaller learning_rate or clip 1 may help"
+                    )
+            if (step % t.log_every == 0 or final) and log is not None:
+                log.write(step, sums, optimizer.param_groups[0]["lr"])
+                sums = {}
+            due = bool(t.evaluate_every) and step % t.evaluate_every == 0
+            if (due or step == t.steps) and fabric.is_global_zero:
+                error, shown = evaluate(
+                    average if average is not None else model, held_out, fabric
+                )
+                share = 1 - error / reference
+                if log is not None:
+                    log.evaluation(step, error, reference, share, shown)
+                if error < best:
+                    best = error
+                    save(step, checkpoint.BEST)
+            if step % t.save_every == 0 or final:
+                save(step)
+            if asked:
+                stopped = signals[0] if signals else "SIGTERM"
+                break
+    if log is not None:
+        log.close()
+    collapsed = share < COLLAPSED_SHARE and step == t.steps
+    return Outcome(step, stopped, collapsed, share, time.perf_counter() - started)
+
+
+def check_fits(settings: RunSettings, source: data.Source) -> None:
+    """Refuse a data set that the model cannot be trained on.
+
+    Raises:
+        PhysimError: Names what differs.
+    """
+    network = settings.network
+    for name in ("resolution", "channels"):
+        has, wants = getattr(source, name), getattr(network, name)
+        if has != wants:
+            raise PhysimError(
+                f"{source.folder}: has {name} {has}, but the model is made for {wants}"
+            )
+    if source.frames < network.frames:
+        raise PhysimError(
+            f"{source.folder}: has {source.frames} frames a trajectory, but the model is trained on "
+            f"rollouts of {network.frames}"
+        )
+
+
+def schedule(t: TrainSettings, step: int) -> float:
+    """Share of the learning rate: a linear rise, then half a cosine."""
+    rise = min(1.0, (step + 1) / t.warmup) if t.warmup else 1.0
+    fall = (1 + math.cos(math.pi * step / t.steps)) / 2
+    return rise * (t.final_learning_rate + (1 - t.final_learning_rate) * fall)
+
+
+@torch.no_grad()
+def average_weights(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move averaged weights towards the current ones."""
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
+    for kept, now in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(now)
+
+
+def all_finite(model: nn.Module) -> bool:
+    """Whether no weight is infinite or not a number."""
+    return bool(torch.stack([torch.isfinite(w).all() for w in model.parameters()]).all())
+
+
+def snapshot(
+    model: nn.Module, average: nn.Module | None, optimizer: torch.optim.Optimizer | None
+) -> dict[str, Tensor]:
+    """The tensors of a checkpoint; without the optimiser, only those that are evaluated."""
+    if optimizer is None:
+        return {f"model.{name}": t for name, t in (average or model).state_dict().items()}
+    tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": t for name, t in average.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(t) for name, t in state.items()}
+    return tensors
+
+
+def restore(
+    path: Path, model: nn.Module, average: nn.Module | None, optimizer: torch.optim.Optimizer
+) -> tuple[int, float]:
+    """Load a checkpoint into what is trained.
+
+    Returns:
+        Updates that were done, and the best held-out error.
+    """
+    saved = checkpoint.read(path)
+    checkpoint.load_weights(model, saved.part("model"), path)
+    if average is not None:
+        checkpoint.load_weights(average, saved.part("average"), path)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in saved.part("optimizer").items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+    return saved.step, float(saved.facts["best"])
+
+
+@torch.no_grad()
+def average_image_error(train: data.Batches, held_out: data.Batches, frames: int) -> float:
+    """Error on held-out frames of the average training frame: what a collapsed model reaches."""
+    from hgn_train.models.hgn import pixels
+
+    if "image" not in train.names:
+        return float("nan")
+    total, n = None, 0
+    for rows in data.slices(min(train.n, 2000), 200):
+        index = torch.arange(rows.start, rows.stop)
+        images = pixels(train.rows(index, torch.zeros_like(index))["image"])
+        total = images.sum((0, 1)) + (0 if total is None else total)
+        n += images.shape[0] * images.shape[1]
+    assert total is not None  # noqa: S101 - n is at least one batch
+    errors = []
+    for rows in data.slices(held_out.n, 64):
+        index = torch.arange(rows.start, rows.stop)
+        images = pixels(held_out.rows(index, torch.zeros_like(index))["image"])
+        errors.append(((images - total / n) ** 2).mean((1, 2, 3, 4)))
+    return float(torch.cat(errors).mean())
+
+
+@torch.no_grad()
+def evaluate(
+    model: Any, held_out: data.Batches, fabric: Any
+) -> tuple[float, tuple[Tensor, Tensor]]:
+    """Mean squared error of whole rollouts of held-out trajectories, and some frames to look at."""
+    from hgn_train.models.hgn import pixels
+
+    was_training = model.training
+    model.eval()
+    errors, shown = [], None
+    for rows in data.slices(held_out.n, 64):
+        index = torch.arange(rows.start, rows.stop)
+        images = held_out.rows(index, torch.zeros_like(index))["image"]
+        inferred = model.settings.inferred
+        with fabric.autocast():
+            mean, _ = model.infer(images)
+            drawn = model.rollout(mean, model.settings.frames - 1 - inferred, inferred).images
+        truth = pixels(images)
+        errors.append(((drawn - truth) ** 2).mean((1, 2, 3, 4)))
+        if shown is None:
+            shown = truth[:4].cpu(), drawn[:4].float().cpu()
+    model.train(was_training)
+    assert shown is not None  # noqa: S101 - held_out is at least 1
+    return float(torch.cat(errors).mean()), shown
+
+
+def asked_anywhere(fabric: Any, asked: bool) -> bool:
+    """Whether any process was asked to stop."""
+    flag = torch.tensor(float(asked), device=fabric.device)
+    return bool(fabric.all_reduce(flag, reduce_op="sum") > 0)
+
+
+class Log:
+    """Metrics as JSON lines, TensorBoard events and a progress bar.
+
+    Arguments:
+        run: Folder of the run.
+        t: How it is trained.
+        first: Updates that were done before.
+        report: Called with each line.
+        progress: Whether a bar is shown.
+    """
+
+    def __init__(
+        self, run: Path, t: TrainSettings, first: int, report: Report | None, progress: bool
+    ) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+        from tqdm import tqdm
+
+        path = run / "metrics.jsonl"
+        kept = []
+        if first and path.is_file():  # what came after the checkpoint is done again
+            kept = [
+                line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first
+            ]
+        path.write_text("".join(f"{line}\n" for line in kept))
+        self.lines = path.open("a")
+        self.board = SummaryWriter(
+            str(run / "tensorboard"), purge_step=first + 1 if first else None
+        )
+        self.bar = tqdm(
+            total=t.steps, initial=first, unit="step", disable=not progress, dynamic_ncols=True
+        )
+        self.report, self.t = report, t
+        self.step, self.time = first, time.perf_counter()
+
+    def write(self, step: int, sums: dict[str, Tensor], learning_rate: float) -> None:
+        """A line of means since the last one."""
+        n = step - self.step
+        now = time.perf_counter()
+        line: dict[str, Any] = {"step": step}
+        line |= {name: float(value) / n for name, value in sums.items()}
+        line["learning_rate"] = learning_rate
+        rate = n * self.t.batch_size / (now - self.time)
+        self.bar.update(n)
+        shown = {"error×1e4": f"{1e4 * line['error']:.2f}"} if "error" in line else {}
+        shown |= {"KL": f"{line['divergence']:.0f}"} if "divergence" in line else {}
+        shown |= {"λ": f"{line['multiplier']:.2f}"} if "multiplier" in line else {}
+        self.bar.set_postfix({"loss": f"{line['loss']:.3g}", **shown, "samples/s": f"{rate:.0f}"})
+        self._out(line)
+        self.board.add_scalar("samples_a_second", rate, step)
+        self.step, self.time = step, now
+
+    def evaluation(
+        self, step: int, error: float, reference: float, share: float, shown: tuple[Tensor, Tensor]
+    ) -> None:
+        """A line about held-out trajectories, and a picture of some."""
+        self._out(
+            {
+                "step": step,
+                "held_out_error": error,
+                "average_image_error": reference,
+                "share_explained": share,
+            }
+        )
+        rows = [frames[i, ::2] for i in range(len(shown[0])) for frames in shown]
+        grid = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
+        self.board.add_image("rollouts", grid.clamp(0, 1), step)
+        self.bar.write(
+            f"step {step}: held-out error × 1e4 {1e4 * error:.2f}, share explained {share:.3f}"
+        )
+
+    def close(self) -> None:
+        """Finish the files."""
+        self.bar.close()
+        self.lines.close()
+        self.board.close()
+
+    def _out(self, line: dict[str, Any]) -> None:
+        self.lines.write(json.dumps(line) + "\n")
+        self.lines.flush()
+        for name, value in line.items():
+            if name != "step":
+                self.board.add_scalar(name, value, line["step"])
+        if self.report is not None:
+            self.report(line)
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[str]]:
+    """Names of the signals that asked for an end; the loop saves and stops at the next step."""
+    received: list[str] = []
+    before = {}
+    with contextlib.suppress(ValueError):  # not the main thread: then nobody is sent signals
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(
+                number, lambda number, frame: received.append(signal.Signals(number).name)
+            )
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Only deterministic algorithms while training, if wanted."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(wanted or before)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+@contextlib.contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Numbers below 1e-38 as 0 while training: they are far slower on a CPU and mean nothing here."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
