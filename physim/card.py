@@ -1,0 +1,351 @@
+"""The card of a data set: a README with the figures of that very data set, beside its shards.
+
+Nothing in it depends on when, where or how fast the set was made: the same recipe gives the same
+text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physim.recipe import Recipe, load
+from physim.shards.atomic import write_text
+from physim.systems.parameters import Distribution, Parameter
+
+if TYPE_CHECKING:
+    from physim.dataset import Dataset
+    from physim.shards.read import Split
+
+CARD = "README.md"
+SAMPLE = 2000
+"""Trajectories of a split whose energies are looked at."""
+
+SAMPLE_FRAMES = 200 * 30
+"""Frames whose pixels are looked at."""
+
+_ORDERS = ("", "1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B")
+
+
+_AXES = """\
++y is up and row 0 of a frame is its top. The times of the frames, the recipe and the names of the
+axes are attributes.
+"""
+_AGAIN = """\
+The recipe is stored in `manifest.json` and in every shard; the same versions give the same bytes.
+
+    physim render --recipe . --out copy
+"""
+_LOADING = """\
+In this folder, with physim:
+
+```python
+import physim
+
+dataset = physim.open(".")
+frames, q = dataset.train.image[:16], dataset.train.q[:16]
+```
+
+with h5py alone:
+
+```python
+import h5py
+
+with h5py.File("train/00000.h5") as shard:
+    frames, q = shard["image"][:16], shard["q"][:16]
+    times, recipe = shard.attrs["times"], shard.attrs["recipe"]
+```
+
+with Hugging Face `datasets`:
+
+```python
+from datasets import load_dataset
+
+rows = load_dataset("hdf5", data_files={"train": "train/*.h5"}, split="train")
+```
+"""
+
+
+def text(dataset: Dataset) -> str:
+    """The card of a data set.
+
+    Arguments:
+        dataset: An open data set.
+
+    Returns:
+        Markdown with the front matter that the Hugging Face Hub reads.
+    """
+    recipe = dataset.recipe
+    system = dataset.system
+    counts = dataset.manifest.counts
+    total = sum(counts.values())
+    noise = recipe.noise and f" Gaussian noise of σ = {recipe.noise:g} was added before drawing."
+    friction = f", with friction c = {recipe.friction:g}" if recipe.friction else ""
+    summary = (
+        f"{total:,} trajectories of {system.summary}{friction}: {recipe.frames} frames of "
+        f"{recipe.resolution} × {recipe.resolution} RGB, {recipe.dt:g} units of time apart, with "
+        f"the positions, momenta, energies and parameters behind them.{noise or ''}\n"
+    )
+    parts = [
+        front_matter(recipe.name, system.name, counts),
+        f"# {recipe.name}\n",
+        summary,
+        "## Physics\n",
+        f"    H = {system.formula}\n",
+        _friction(recipe.friction),
+        _parameters(dataset),
+        _initial(recipe),
+        "## Figures\n",
+        _figures(dataset),
+        "## In each file\n",
+        "HDF5, no plug-in needed. Arrays at the root, first axis the trajectory.\n",
+        _arrays(_filled(dataset)[0]),
+        _AXES,
+        "## Load it\n",
+        _LOADING,
+        "## Make it again\n",
+        _AGAIN,
+        _versions(dataset.manifest.versions),
+        "## Sources\n",
+        _sources(system.reference, recipe.style),
+        "Licence: Apache-2.0.\n",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def write(dataset: Dataset) -> Path:
+    """Write the card beside the shards.
+
+    Arguments:
+        dataset: An open data set.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ShardError: It cannot be written.
+    """
+    path = dataset.path / CARD
+    write_text(path, text(dataset))
+    return path
+
+
+def front_matter(name: str, system: str, counts: Mapping[str, int]) -> str:
+    """What the Hugging Face Hub reads at the top of a card.
+
+    Arguments:
+        name: Name of the data set.
+        system: Name of the system.
+        counts: Trajectories of each split.
+
+    Returns:
+        YAML between lines of dashes.
+
+    Example:
+        >>> print(front_matter("mine", "pendulum", {"train": 5000}).splitlines()[4])
+        - 1K<n<10K
+    """
+    order = max(0, len(str(sum(counts.values()))) - 3)
+    size = f"{_ORDERS[order]}<n<{_ORDERS[order + 1]}" if order else "n<1K"
+    files = "".join(
+        f"  - split: {split}\n    path: {split}/*.h5\n" for split, n in counts.items() if n
+    )
+    return f"""\
+---
+pretty_name: "{name}"
+license: apache-2.0
+size_categories:
+- {size}
+tags:
+- physics
+- hamiltonian
+- dynamics
+- video
+- {system}
+configs:
+- config_name: default
+  data_files:
+{files}---
+"""
+
+
+def recipes_table(names: Iterable[str]) -> str:
+    """The recipes of a family side by side, for its card.
+
+    Arguments:
+        names: Recipes, such as `hgn/two_body`.
+
+    Returns:
+        A table in Markdown.
+
+    Example:
+        >>> print(recipes_table(["hgn/mass_spring"]).splitlines()[0])
+        | recipe | H | parameters | initial state | frames | splits | canvas |
+    """
+    rows = []
+    for name in names:
+        recipe = Recipe.of(load(name))
+        system = recipe.find_system()
+        constants = [f"{symbol} {_law(value)}" for symbol, value in recipe.parameters.items()]
+        if recipe.friction:
+            constants.append(f"c {recipe.friction:g}")
+        start = dict(recipe.initial)
+        words = [
+            str(start.pop("sampler")),
+            *(f"{key} {_law(value)}" for key, value in start.items()),
+        ]
+        look = [f"{recipe.style}, {recipe.resolution} px, ±{recipe.half_width:.3g}"]
+        if recipe.colors > 1:
+            look.append(f"{recipe.colors} colours")
+        if recipe.canvas_offset:
+            look.append("moved at random")
+        if recipe.noise:
+            look.append(f"noise σ {recipe.noise:g}")
+        rows.append(
+            (
+                f"`{name}`",
+                system.formula,
+                "; ".join(constants),
+                "; ".join(words),
+                f"{recipe.frames} at Δt {recipe.dt:g}",
+                f"{recipe.n:,} + {recipe.n_test:,}",
+                ", ".join(look),
+            )
+        )
+    header = ("recipe", "H", "parameters", "initial state", "frames", "splits", "canvas")
+    return _table(header, rows)
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in Markdown; bars in cells are escaped."""
+    lines = [header, ("---",) * len(header), *rows]
+    return (
+        "\n".join(
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+        )
+        + "\n"
+    )
+
+
+def _law(value: Any) -> str:
+    """What a recipe says of a parameter, in words: `1`, `0.5 … 1.5`, `0.1 … 1 (area)`."""
+    if isinstance(value, list):
+        return ", ".join(_law(row) for row in value)
+    if isinstance(value, Mapping):
+        (law, (low, high)) = next(iter(value.items()))
+        return str(Distribution(law, low, high))
+    return f"{value:g}"
+
+
+def _friction(friction: float) -> str:
+    if not friction:
+        return ""
+    return (
+        f"Friction: dp/dt = −∂H/∂q − c ∂H/∂p with c = {friction:g}, so that the energy falls at the "
+        "rate c ‖∂H/∂p‖².\n"
+    )
+
+
+def _parameters(dataset: Dataset) -> str:
+    """Parameters with what they are drawn from and what came out."""
+    drawn = dataset.recipe.parameters
+    rows = []
+    for parameter in dataset.system.parameters:
+        symbol = parameter.symbol
+        values = np.concatenate(
+            [np.ravel(split.read(slice(None), [symbol])[symbol]) for split in _filled(dataset)]
+        )
+        rows.append(
+            (
+                f"`{symbol}`",
+                _meaning(parameter),
+                _law(drawn[symbol]),
+                f"{values.min():.4g} … {values.max():.4g}, mean {values.mean():.4g}",
+            )
+        )
+    return _table(("parameter", "meaning", "drawn from", "in this data set"), rows)
+
+
+def _meaning(parameter: Parameter) -> str:
+    if parameter.components == 1:
+        return parameter.meaning
+    return f"{parameter.meaning}, {parameter.components} independent values"
+
+
+def _initial(recipe: Recipe) -> str:
+    settings = dict(recipe.initial)
+    sampler = recipe.find_system().sampler(settings.pop("sampler"))
+    meanings = {setting.symbol: setting.meaning for setting in sampler.settings}
+    lines = [f"Initial states, sampler `{sampler.name}`: {sampler.summary}.\n"]
+    rows = [(f"`{key}`", meanings[key], _law(value)) for key, value in settings.items()]
+    if rows:
+        lines.append(_table(("setting", "meaning", "drawn from"), rows))
+    return "\n".join(lines)
+
+
+def _figures(dataset: Dataset) -> str:
+    recipe, manifest = dataset.recipe, dataset.manifest
+    size = sum(shard.bytes for shard in manifest.shards)
+    raw = sum(manifest.counts.values()) * recipe.trajectory_bytes
+    energies = np.concatenate(
+        [split.read(slice(0, SAMPLE), ["energy"])["energy"] for split in _filled(dataset)]
+    )
+    rows = [
+        ("trajectories", ", ".join(f"{n:,} {split}" for split, n in manifest.counts.items())),
+        ("files", f"{len(manifest.shards)}, together {size / 1e6:,.1f} MB"),
+        ("pixels", f"{raw / 1e6:,.1f} MB before compression"),
+        ("seed", str(manifest.seed)),
+        ("integrator", recipe.integrator),
+        ("initial energy", f"{energies[:, 0].min():.4g} … {energies[:, 0].max():.4g}"),
+    ]
+    if not recipe.friction:
+        worst = max(shard.energy_error for shard in manifest.shards)
+        rows.append(("worst energy error, |H/H₀ − 1|", f"{worst:.1e}"))
+    redrawn = sum(shard.redrawn for shard in manifest.shards)
+    rows.append(("drawn again, having left the canvas", f"{redrawn:,}"))
+    rows.append(("pixel MSE × 10⁴ of the average image", f"{1e4 * _average_image(dataset):.3g}"))
+    note = (
+        "\nThe last row is what a model reaches that always answers with the mean of the training "
+        "frames: a reconstruction error says little without it.\n"
+    )
+    return _table(("", "value"), rows) + note
+
+
+def _average_image(dataset: Dataset) -> float:
+    """Mean squared error of the mean training frame on test frames, pixels in 0…1."""
+    frames = max(1, SAMPLE_FRAMES // dataset.recipe.frames)
+    train = dataset.splits["train"].image[:frames]
+    split = _filled(dataset)[-1]
+    test = split.image[:frames]
+    mean = train.mean(axis=(0, 1), dtype=np.float64) / 255
+    first = test.mean(axis=(0, 1), dtype=np.float64) / 255
+    squares = sum(float((part.astype(np.float32) ** 2).sum(dtype=np.float64)) for part in test)
+    return squares / test.size / 255**2 - float((2 * first * mean - mean**2).mean())
+
+
+def _filled(dataset: Dataset) -> list[Split]:
+    """Splits that hold a trajectory."""
+    return [split for split in dataset.splits.values() if len(split)]
+
+
+def _arrays(split: Split) -> str:
+    rows = []
+    for name in split.names:
+        array = split.array(name)
+        shape = ", ".join(("n", *map(str, array.shape[1:])))
+        rows.append((f"`{name}`", f"({shape})", str(array.dtype), array.unit, array.description))
+    return _table(("array", "shape", "type", "unit", "meaning"), rows)
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return "Made with " + ", ".join(f"{name} {value}" for name, value in versions.items()) + ".\n"
+
+
+def _sources(reference: str, style: str) -> str:
+    from physim import drawing
+
+    lines = dict.fromkeys(line for line in (reference, drawing.find(style).reference) if line)
+    return "".join(f"- {line}\n" for line in lines)
