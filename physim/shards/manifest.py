@@ -32,7 +32,7 @@ class Shard(BaseModel):
         trajectories: How many it holds.
         bytes: Size of the file.
         sha256: Of the file.
-        energy_error: Largest |H/H₀ − 1| of a stored state, without meaning where there is friction.
+        energy_error: Largest |H/H₀ − 1| of a stored state; no meaning where there is friction.
         redrawn: Trajectories that left the canvas at first and were drawn again.
     """
 

@@ -10,40 +10,16 @@ by threads.
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from zlib_ng import zlib_ng
 
 from physim.errors import ShardError
-from physim.shards.index import DEFLATE_LIMIT, ArrayIndex, ShardIndex, identity, read_index
-
-BYTES_A_THREAD = 2**20
-"""Raw bytes that are worth a thread of their own."""
-
-BYTES_A_TASK = 2**20
-TRUSTED_INFLATION = 2**28
-"""A chunk that cannot unpack to more than this is unpacked in one call, then measured."""
-
-
-@dataclass(frozen=True)
-class _Task:
-    """Chunks of one shard, and where their rows go.
-
-    `rows` and `places` are, for each chunk, the rows wanted of it and the rows of the output.
-    """
-
-    shard: ShardIndex
-    array: ArrayIndex
-    out: np.ndarray
-    chunks: list[int]
-    rows: list[Any]
-    places: list[Any]
+from physim.shards.index import ShardIndex, read_index
+from physim.shards.lazy import LazyArray
+from physim.shards.unpack import BYTES_A_TASK, Task, run
 
 
 class Split:
@@ -195,13 +171,13 @@ class Split:
         for name in chosen:
             self.array(name)
         outputs: dict[str, np.ndarray] = {}
-        tasks: list[_Task] = []
+        tasks: list[Task] = []
         for name in chosen:
             outputs[name] = self._plan(name, rows, tasks)
-        _run(tasks, self.threads)
+        run(tasks, self.threads)
         return {name: out[0] for name, out in outputs.items()} if single else outputs
 
-    def _plan(self, name: str, rows: slice | np.ndarray, tasks: list[_Task]) -> np.ndarray:
+    def _plan(self, name: str, rows: slice | np.ndarray, tasks: list[Task]) -> np.ndarray:
         """An empty output, and the tasks that will fill it."""
         first = self.shard(0).arrays[name]
         count = len(rows) if isinstance(rows, np.ndarray) else max(0, rows.stop - rows.start)
@@ -213,7 +189,7 @@ class Split:
         return out
 
     def _plan_range(
-        self, name: str, start: int, stop: int, out: np.ndarray, tasks: list[_Task]
+        self, name: str, start: int, stop: int, out: np.ndarray, tasks: list[Task]
     ) -> None:
         position = start
         while position < stop:
@@ -222,7 +198,7 @@ class Split:
             array = shard.arrays[name]
             base = int(self._ends[number]) - shard.trajectories
             low, high = position - base, min(stop - base, shard.trajectories)
-            task = _Task(shard, array, out, [], [], [])
+            task = Task(shard, array, out, [], [], [])
             room = max(1, BYTES_A_TASK // (array.chunk * array.row_bytes))
             for chunk in range(low // array.chunk, -(-high // array.chunk)):
                 begin, end = max(low, chunk * array.chunk), min(high, (chunk + 1) * array.chunk)
@@ -231,12 +207,12 @@ class Split:
                 task.places.append(slice(base + begin - start, base + end - start))
                 if len(task.chunks) == room:
                     tasks.append(task)
-                    task = _Task(shard, array, out, [], [], [])
+                    task = Task(shard, array, out, [], [], [])
             if task.chunks:
                 tasks.append(task)
             position = base + high
 
-    def _plan_rows(self, name: str, rows: np.ndarray, out: np.ndarray, tasks: list[_Task]) -> None:
+    def _plan_rows(self, name: str, rows: np.ndarray, out: np.ndarray, tasks: list[Task]) -> None:
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
         numbers = np.searchsorted(self._ends, ordered, side="right")
@@ -253,7 +229,7 @@ class Split:
                     slice(a, b) for a, b in zip(cuts[group:-1], cuts[group + 1 :], strict=False)
                 ][:room]
                 tasks.append(
-                    _Task(
+                    Task(
                         shard,
                         array,
                         out,
@@ -262,67 +238,6 @@ class Split:
                         [order[mine][piece] for piece in pieces],
                     )
                 )
-
-
-class LazyArray:
-    """An array of a split, read when it is indexed.
-
-    The first index chooses trajectories (integer, slice, indices or mask); further ones apply to
-    what was read. `numpy.asarray` reads all of it.
-
-    Attributes:
-        name: Its name.
-        shape: With the trajectory as first axis.
-        dtype: Element type.
-        dimensions: Names of the axes.
-        unit: Unit of the values.
-        description: One line.
-    """
-
-    def __init__(self, split: Split, name: str) -> None:
-        index = split.shard(0).arrays[name]
-        self._split = split
-        self.name = name
-        self.shape: tuple[int, ...] = (len(split), *index.row)
-        self.dtype = index.dtype
-        self.dimensions = tuple(index.attributes["dimensions"].split())
-        self.unit = index.attributes["unit"]
-        self.description = index.attributes["description"]
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes when all of it is read."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __repr__(self) -> str:
-        return f"<LazyArray '{self.name}': {self.dtype} {self.shape}>"
-
-    def __getitem__(self, key: Any) -> Any:
-        first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
-        if isinstance(key, tuple) and not key:
-            first = slice(None)
-        if first is Ellipsis:
-            first, rest = slice(None), key if isinstance(key, tuple) else ()
-        elif first is None:
-            raise IndexError("a new axis is not supported before reading; index the result")
-        read = self._split.read(first, [self.name])[self.name]
-        if not rest:
-            return read
-        axis = () if np.ndim(read) < self.ndim else (slice(None),)
-        return read[rest] if rest[0] is Ellipsis else read[(*axis, *rest)]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False:
-            raise ValueError(f"{self.name} is on disk, an array of it is always a copy")
-        return np.asarray(self[:], dtype=dtype)
 
 
 def _same_arrays(first: ShardIndex, other: ShardIndex) -> None:
@@ -362,79 +277,3 @@ def _rows(key: Any, n: int) -> tuple[slice | np.ndarray, bool]:
     if given.ndim == 0:
         return slice(int(rows[0]), int(rows[0]) + 1), True
     return rows, False
-
-
-def _run(tasks: list[_Task], threads: int) -> None:
-    """Do all tasks, the large reads in several threads; the first error is raised."""
-    work = sum(len(t.chunks) * t.array.chunk * t.array.row_bytes for t in tasks)
-    helpers = min(threads, len(tasks), work // BYTES_A_THREAD) - 1
-    queue = deque(tasks)
-    errors: list[BaseException] = []
-
-    def drain() -> None:
-        try:
-            while not errors:
-                try:
-                    task = queue.popleft()
-                except IndexError:
-                    return
-                _do(task)
-        except BaseException as error:
-            errors.append(error)
-
-    others = [threading.Thread(target=drain, daemon=True) for _ in range(helpers)]
-    for thread in others:
-        thread.start()
-    drain()
-    for thread in others:
-        thread.join()
-    if errors:
-        raise errors[0]
-
-
-def _do(task: _Task) -> None:
-    array, out = task.array, task.out
-    try:
-        descriptor = os.open(task.shard.path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ShardError(f"{task.shard.path}: cannot be read ({error.strerror})") from error
-    try:
-        if identity(os.fstat(descriptor)) != task.shard.identity:
-            raise ShardError(f"{task.shard.path}: has changed since it was opened; open it again")
-        for chunk, rows, places in zip(task.chunks, task.rows, task.places, strict=True):
-            data = os.pread(descriptor, int(array.sizes[chunk]), int(array.offsets[chunk]))
-            out[places] = _unpacked(data, array, chunk, task.shard.path)[rows]
-    except OSError as error:
-        if isinstance(error, ShardError):
-            raise
-        raise ShardError(f"{task.shard.path}: cannot be read ({error.strerror})") from error
-    finally:
-        os.close(descriptor)
-
-
-def _unpacked(data: bytes, array: ArrayIndex, chunk: int, path: Path) -> np.ndarray:
-    """The rows of one chunk, (chunk, *row)."""
-    expected = array.chunk * array.row_bytes
-    try:
-        if len(data) * DEFLATE_LIMIT <= TRUSTED_INFLATION:
-            plain = zlib_ng.decompress(data, bufsize=expected + 1)
-        else:
-            stream = zlib_ng.decompressobj()
-            plain = stream.decompress(data, expected + 1)
-            if not stream.eof:
-                plain = b""
-    except zlib_ng.error as error:
-        raise ShardError(_damage(array, chunk, path, str(error))) from error
-    if len(plain) != expected:
-        raise ShardError(_damage(array, chunk, path, f"not {expected} bytes"))
-    shape = (array.chunk, *array.row)
-    if array.dtype.itemsize == 1:
-        return np.frombuffer(plain, dtype=array.dtype).reshape(shape)
-    planes = np.frombuffer(plain, dtype=np.uint8).reshape(array.dtype.itemsize, -1)
-    return np.ascontiguousarray(planes.T).view(array.dtype).reshape(shape)
-
-
-def _damage(array: ArrayIndex, chunk: int, path: Path, reason: str) -> str:
-    first = chunk * array.chunk
-    last = first + array.chunk - 1
-    return f"{path}: array {array.name} is damaged at rows {first} to {last} ({reason})"

@@ -1,0 +1,126 @@
+"""Blocks of trajectories, filtered and compressed as HDF5 would, outside of its lock.
+
+Pure functions that release the GIL, so that several threads can prepare what one thread writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from isal import isal_zlib
+
+from physim.errors import ShardError
+from physim.shards import format as layout
+
+LEVEL = 1
+"""Of ISA-L: 0 packs frames by a sixth less, 3 takes five times as long for a thirtieth more."""
+
+
+@dataclass(frozen=True)
+class EncodedArray:
+    """A block of one array: whole chunks compressed, what sticks out at both ends as it was.
+
+    Attributes:
+        dtype: Element type.
+        row: Shape of one trajectory's part.
+        chunk: Trajectories a chunk.
+        head: Rows before the first whole chunk.
+        chunks: Whole chunks, filtered.
+        tail: Rows after the last whole chunk.
+    """
+
+    dtype: np.dtype
+    row: tuple[int, ...]
+    chunk: int
+    head: np.ndarray
+    chunks: tuple[bytes, ...]
+    tail: np.ndarray
+
+
+@dataclass(frozen=True)
+class EncodedBlock:
+    """Some trajectories, ready to be written.
+
+    Attributes:
+        start: Row of the shard where they begin.
+        rows: How many they are.
+        arrays: By name.
+    """
+
+    start: int
+    rows: int
+    arrays: Mapping[str, EncodedArray]
+
+
+def deflated(rows: np.ndarray, chunk: int) -> bytes:
+    """The bytes of one chunk after HDF5's shuffle and deflate filters.
+
+    Arguments:
+        rows: At most `chunk` rows; the rest of the chunk is zeros.
+        chunk: Rows of a whole chunk.
+
+    Returns:
+        A zlib stream.
+    """
+    if len(rows) < chunk:
+        whole = np.zeros((chunk, *rows.shape[1:]), dtype=rows.dtype)
+        whole[: len(rows)] = rows
+        rows = whole
+    plain = np.ascontiguousarray(rows).reshape(-1).view(np.uint8)
+    if rows.dtype.itemsize > 1:
+        plain = np.ascontiguousarray(plain.reshape(-1, rows.dtype.itemsize).T).reshape(-1)
+    return bytes(isal_zlib.compress(plain, LEVEL))
+
+
+def encode(block: Mapping[str, np.ndarray], start: int, n: int) -> EncodedBlock:
+    """Compress a block of trajectories; any thread, nothing of `block` is kept.
+
+    Arguments:
+        block: Arrays of the format by name, first axis the trajectory.
+        start: Row of the shard where the block begins.
+        n: Trajectories of the whole shard.
+
+    Returns:
+        What `ShardWriter.append` takes.
+
+    Raises:
+        ShardError: An array that the format does not have, of the wrong type or shape.
+
+    Example:
+        >>> frames = np.zeros((6, 30, 32, 32, 3), dtype=np.uint8)
+        >>> image = encode({"image": frames}, start=0, n=6).arrays["image"]
+        >>> image.chunk, len(image.chunks), len(image.tail)
+        (5, 1, 1)
+    """
+    rows = {len(array) for array in block.values()}
+    if len(rows) != 1:
+        raise ShardError(f"block: arrays of {sorted(rows)} trajectories, expected one number")
+    arrays = {name: _encoded(name, array, start, n) for name, array in block.items()}
+    return EncodedBlock(start, rows.pop(), arrays)
+
+
+def _encoded(name: str, array: np.ndarray, start: int, n: int) -> EncodedArray:
+    _check(name, array)
+    row = array.shape[1:]
+    chunk = layout.chunk_length(name, array.dtype, row, n)
+    first = min(-start % chunk, len(array))
+    whole = (len(array) - first) // chunk
+    last = first + whole * chunk
+    chunks = tuple(deflated(array[i : i + chunk], chunk) for i in range(first, last, chunk))
+    return EncodedArray(array.dtype, row, chunk, array[:first].copy(), chunks, array[last:].copy())
+
+
+def _check(name: str, array: np.ndarray) -> None:
+    spec = layout.find(name, components=array.ndim > 1)
+    known = spec in layout.ARRAYS or layout.is_parameter(name)
+    if not known or array.dtype != np.dtype(spec.dtype) or array.ndim != len(spec.dimensions):
+        raise ShardError(
+            f"array '{name}': got {array.dtype} with {array.ndim} axes, "
+            f"expected {spec.dtype} with axes {', '.join(spec.dimensions)}"
+        )
+    if array[:1].nbytes > layout.MAX_CHUNK_BYTES:
+        raise ShardError(
+            f"array '{name}': {array[:1].nbytes} bytes a trajectory, expected at most 2 GiB"
+        )

@@ -1,0 +1,198 @@
+"""A shard is a function of its arrays, and appears whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from made_up_shards import attributes, block, write
+
+from physim.errors import ShardError
+from physim.shards import format as layout
+from physim.shards.write import ShardWriter, encode, remove_parts
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 64, 123])
+def test_bytes_do_not_depend_on_the_size_of_a_block(shard, tmp_path, size):
+    path, arrays = shard
+    entry = write(tmp_path / "train" / "00000.h5", arrays, size)
+    data = path.read_bytes()
+    assert entry.sha256 == hashlib.sha256(data).hexdigest()
+    assert entry.bytes == len(data)
+    assert (tmp_path / "train" / "00000.h5").read_bytes() == data
+    assert entry.name == "train/00000.h5"
+    assert entry.trajectories == 123
+
+
+def test_plain_h5py_finds_what_was_written(shard):
+    path, arrays = shard
+    with h5py.File(path) as file:
+        assert set(file) == set(arrays)
+        for name, array in arrays.items():
+            assert file[name].dtype == array.dtype
+            assert np.array_equal(file[name][:], array), name
+        assert file["image"].compression == "gzip"
+        assert file["q"].shuffle
+        assert dict(file.attrs) | {"times": 0} == {
+            **attributes(),
+            "times": 0,
+            "format": "physim-shard",
+            "format_version": 1,
+        }
+
+
+@pytest.mark.parametrize("n", [1, 2, 50, 51])
+def test_odd_lengths(tmp_path, n):
+    arrays = block(n)
+    write(tmp_path / "train" / "00000.h5", arrays)
+    with h5py.File(tmp_path / "train" / "00000.h5") as file:
+        assert all(np.array_equal(file[name][:], array) for name, array in arrays.items())
+
+
+def test_encoded_blocks_keep_nothing_of_a_buffer(tmp_path):
+    arrays = block(7)
+    buffer = {name: array.copy() for name, array in arrays.items()}
+    encoded = encode(buffer, 0, 7)
+    for array in buffer.values():
+        array[...] = 0
+    (tmp_path / "train").mkdir()
+    with ShardWriter(tmp_path / "train" / "00000.h5", 7, attributes()) as writer:
+        writer.append(encoded)
+        writer.finish()
+    with h5py.File(tmp_path / "train" / "00000.h5") as file:
+        assert all(np.array_equal(file[name][:], array) for name, array in arrays.items())
+
+
+def test_chunks_are_small_for_frames_and_one_a_shard_for_scalars():
+    assert layout.chunk_length("image", np.dtype("u1"), (30, 32, 32, 3), 2000) == 5
+    assert layout.chunk_length("image", np.dtype("u1"), (300, 256, 256, 3), 2000) == 1
+    assert layout.chunk_length("q", np.dtype("f8"), (30, 4), 2000) == 50
+    assert layout.chunk_length("index", np.dtype("i8"), (), 2000) == 2000
+    assert layout.chunk_length("m", np.dtype("f8"), (3,), 10**6) <= 2**20
+
+
+def test_an_unfinished_shard_leaves_nothing(tmp_path):
+    folder = tmp_path / "train"
+    folder.mkdir()
+    with ShardWriter(folder / "00000.h5", 100, attributes()) as writer:
+        writer.append(encode(block(50), 0, 100))
+        assert [path.suffix for path in folder.iterdir()] == [".part"]
+    assert not list(folder.iterdir())
+
+
+def test_parts_of_killed_writers_are_removed(tmp_path):
+    code = f"""
+import os, signal, sys
+sys.path[:0] = {sys.path!r}
+from made_up_shards import *
+writer = ShardWriter(Path({str(tmp_path / "00000.h5")!r}), 100, attributes())
+writer.append(encode(block(50), 0, 100))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    (tmp_path / "notes.txt").touch()
+    remove_parts(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("limit", [0, 1000, 20_000])
+def test_a_file_size_limit_is_one_sentence(tmp_path, limit):
+    code = f"""
+import resource, sys
+sys.path[:0] = {sys.path!r}
+from made_up_shards import *
+from physim.errors import ShardError
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+try:
+    write(Path({str(tmp_path / "train" / "00000.h5")!r}), block(123), size=10)
+except ShardError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "00000.h5: cannot be written (File too large)" in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert not list((tmp_path / "train").iterdir())
+    assert write(tmp_path / "train" / "00000.h5", block(123)).trajectories == 123
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_sentence(small_disk):
+    with pytest.raises(ShardError, match=r"00000.h5: cannot be written \(No space left on device"):
+        write(small_disk / "train" / "00000.h5", block(1000), size=10)
+    assert not list((small_disk / "train").iterdir())
+
+
+def test_a_disk_that_turns_read_only_is_one_sentence(small_disk):
+    write(small_disk / "train" / "00000.h5", block(10))
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(ShardError, match=r"cannot be written \(Read-only file system\)"):
+        write(small_disk / "train" / "00001.h5", block(10))
+    with h5py.File(small_disk / "train" / "00000.h5") as file:
+        assert len(file["q"]) == 10
+
+
+def test_a_missing_folder_is_one_sentence(tmp_path):
+    with pytest.raises(ShardError, match=r"00000.h5: cannot be written \(No such file"):
+        ShardWriter(tmp_path / "nowhere" / "00000.h5", 3, attributes())
+
+
+def test_the_limit_of_this_process_is_untouched():
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"q": np.zeros((5, 6, 2), dtype=np.float32)}, "array 'q': got float32"),
+        (
+            {"q": np.zeros((5, 6))},
+            "with 2 axes, expected <f8 with axes trajectory, time, co",
+        ),
+        ({"no name": np.zeros(5)}, "array 'no name'"),
+        ({"q": np.zeros((4, 6, 2))}, r"arrays of \[4, 5\] trajectories"),
+    ],
+)
+def test_blocks_that_are_not_in_the_format_are_refused(change, sentence):
+    with pytest.raises(ShardError, match=sentence):
+        encode(block(5) | change, 0, 5)
+
+
+def test_arrays_that_no_attribute_announces_are_refused(tmp_path):
+    with pytest.raises(ShardError, match="arrays x are missing or not in the format"):
+        write(tmp_path / "train" / "00000.h5", block(5, x=np.zeros(5)))
+    with pytest.raises(ShardError, match="arrays k are missing or not in the format"):
+        write(tmp_path / "train" / "00000.h5", block(5), parameters="m G k")
+    assert not list((tmp_path / "train").iterdir())
+
+
+def test_attributes_are_all_there(tmp_path):
+    given = {name: value for name, value in attributes(more=1).items() if name != "times"}
+    with pytest.raises(ShardError, match="attributes: more, times"):
+        ShardWriter(tmp_path / "a.h5", 1, given)
+
+
+def test_blocks_come_in_order(tmp_path):
+    with ShardWriter(tmp_path / "00000.h5", 100, attributes()) as writer:
+        with pytest.raises(ValueError, match="after 0"):
+            writer.append(encode(block(50), 50, 100))
+        writer.append(encode(block(50), 0, 100))
+        with pytest.raises(ValueError, match="50 of 100"):
+            writer.finish()
