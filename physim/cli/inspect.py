@@ -1,0 +1,78 @@
+"""`physim inspect`: what a data set holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("inspect")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def command(path: Path, as_json: bool) -> None:
+    """Show what a data set holds: recipe, counts, sizes, ranges of parameters and energies.
+
+    \b
+    Example:
+        physim inspect datasets/two_body
+        physim inspect datasets/two_body --json
+    """
+    from physim.dataset import open as open_dataset
+    from physim.inspection import inspection
+
+    found = inspection(open_dataset(path))
+    click.echo(json.dumps(found, indent=1) if as_json else _text(found))
+
+
+def _text(found: dict[str, Any]) -> str:
+    recipe = found["recipe"]
+    lines = [f"{recipe.get('name', found['path'])}: {found['system']} in {found['path']}", ""]
+    plain = {key: value for key, value in recipe.items() if value not in (None, [], {}, 0, False)}
+    lines += _table([(f"  {key}", _plain(value)) for key, value in plain.items()])
+    for name, split in found["splits"].items():
+        counts = f"{split['trajectories']:,} trajectories, {split['shards']:,} shards"
+        lines += ["", f"{name}: {counts}, {_size(split['bytes'])}"]
+        if not split["trajectories"]:
+            continue
+        rows = [("  array", "shape", "type", "raw", "stored", "ratio")]
+        for array, about in split["arrays"].items():
+            shape = " × ".join(f"{side:,}" for side in about["shape"])
+            sizes = (_size(about["raw_bytes"]), _size(about["bytes"]), f"{about['ratio']:.1f}")
+            rows.append((f"  {array}", shape, about["dtype"].lstrip("|<"), *sizes))
+        lines += _table(rows)
+        rows = [("  range", "min", "mean", "max")]
+        for symbol, about in {**split["parameters"], "energy": split["energy"]}.items():
+            rows.append((f"  {symbol}", *(f"{about[key]:.6g}" for key in ("min", "mean", "max"))))
+        lines += ["", *_table(rows)]
+        if split["drawn_again"]:
+            lines.append(f"  {split['drawn_again']:,} had left the canvas and were drawn again")
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return "\n".join([*lines, "", f"made with {versions}"])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return " … ".join(map(str, value)) if len(value) == 2 else ", ".join(map(str, value))
+    return str(value)
+
+
+def _size(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} TB"

@@ -1,0 +1,76 @@
+"""Other forms of a data set: a new one is one file and one line here.
+
+Each format is a function `(dataset, folder, progress) -> None` in the module named below, which is
+imported, with its library, when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from physim.dataset import Dataset
+from physim.errors import RecipeError, ShardError, unknown
+
+FORMATS = {
+    "npz": ("physim.export.npz", "One NumPy archive a shard, all arrays by name."),
+    "parquet": ("physim.export.parquet", "One Parquet file a shard, a row a trajectory."),
+    "webdataset": ("physim.export.webdataset", "Tar files, a sample a trajectory, for streaming."),
+}
+"""Name to (module, summary)."""
+
+
+def export(
+    dataset: Dataset,
+    format: str,  # noqa: A002 - the option's name
+    out: str | Path,
+    progress: Callable[[int], None] | None = None,
+) -> Path:
+    """Write a data set in another format.
+
+    A folder a split, a file a shard, named as the shard. Files are written under a temporary name
+    and appear whole; files that exist are replaced.
+
+    Arguments:
+        dataset: An open data set.
+        format: One of `FORMATS`.
+        out: Folder, made where it does not exist.
+        progress: Called with the number of trajectories written so far.
+
+    Returns:
+        The folder.
+
+    Raises:
+        RecipeError: There is no such format, or its library is not installed.
+        ShardError: A shard is damaged, or a file cannot be written.
+    """
+    if format not in FORMATS:
+        raise RecipeError(unknown("format", format, FORMATS))
+    folder = Path(out)
+    if folder.resolve() == dataset.path.resolve():
+        raise RecipeError(f"out: got '{out}', which is the data set itself; choose another folder")
+    module = importlib.import_module(FORMATS[format][0])
+    done = 0
+    try:
+        for name, split in dataset.splits.items():
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            for number, start in enumerate(split.starts):
+                rows = slice(int(start), int(start) + split.shard(number).trajectories)
+                final = folder / name / (split.paths[number].stem + module.SUFFIX)
+                part = final.with_name(f".{final.name}.part")
+                try:
+                    module.write(dataset, split, rows, part)
+                    part.replace(final)
+                finally:
+                    part.unlink(missing_ok=True)
+                done += rows.stop - rows.start
+                if progress:
+                    progress(done)
+        shutil.copyfile(dataset.path / "manifest.json", folder / "manifest.source.json")
+    except OSError as error:
+        if isinstance(error, ShardError):
+            raise
+        raise ShardError(f"out: cannot write to '{out}' ({error.strerror or error})") from error
+    return folder
