@@ -1,12 +1,12 @@
 """Checkpoints: one safetensors file with all tensors, and JSON in its header.
 
-Names start with `model.` (weights as trained), `average.` (averaged weights, where kept) and `optimizer.`;
-the header holds the step, the metrics and a checksum of the tensors. Loading reads bytes and shapes, never
-code: nothing is unpickled. A file is written under a temporary name, flushed and renamed, so that a
-checkpoint is either whole or the one before.
+Names start with `model.` (weights as trained), `average.` (averaged weights, where kept) and
+`optimizer.`; the header holds the step, the metrics and a checksum of the tensors. Loading reads
+bytes and shapes, never code: nothing is unpickled. A file is written under a temporary name,
+flushed and renamed, so that a checkpoint is either whole or the one before.
 
-Random numbers and the order of data follow from (seed, step) alone, so a checkpoint needs no state of
-generators, and a resumed training goes on bit by bit on the CPU.
+Random numbers and the order of data follow from (seed, step) alone, so a checkpoint needs no state
+of generators, and a resumed training goes on bit by bit on the CPU.
 """
 
 from __future__ import annotations

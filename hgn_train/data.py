@@ -1,11 +1,11 @@
 """From shards to batches on the device.
 
-The whole split is read once and kept as bytes on the device where it fits, so that a step copies nothing
-and waits for nothing: its batch is gathered from indices. A split that does not fit stays in the files
-and batches are read as they are needed.
+The whole split is read once and kept as bytes on the device where it fits, so that a step copies
+nothing and waits for nothing: its batch is gathered from indices. A split that does not fit stays
+in the files and batches are read as they are needed.
 
-The order of an epoch is a permutation that follows from (seed, epoch) alone, so a resumed training goes
-on with the same batches without storing any state.
+The order of an epoch is a permutation that follows from (seed, epoch) alone, so a resumed training
+goes on with the same batches without storing any state.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Batches:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in the split; what is left over is dropped, and shuffled in again later."""
+        """Whole batches in the split; the rest waits for another epoch's order."""
         return self.n // (self.batch_size * self.world_size)
 
     def batch(self, step: int) -> dict[str, Tensor]:

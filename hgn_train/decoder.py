@@ -1,8 +1,8 @@
 """Decoders: from positions q alone to a frame.
 
-Three times nearest upsampling by 2, each followed by convolutions with kernel 3, then a sigmoid; two
-learned constant maps are put in front of the first, so that the network knows where it draws. Momenta do
-not reach the decoder: what moves must be in q, and how it moves in p.
+Three times nearest upsampling by 2, each followed by convolutions with kernel 3, then a sigmoid;
+two learned constant maps are put in front of the first, so that the network knows where it draws.
+Momenta do not reach the decoder: what moves must be in q, and how it moves in p.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Decoder(nn.Module):
             self.out.weight *= 0.1
 
     def forward(
-        self, q: Float[Tensor, "batch *state"]
+        self, q: Float[Tensor, batch * state]
     ) -> Float[Tensor, "batch channel height width"]:
         """Frames, from 0 to 1."""
         x = q

@@ -1,11 +1,12 @@
 """Encoders: from the first frames to a Gaussian over z, and from z to the state s = (q, p).
 
-The frames are stacked on the channel axis, frame 0 red, green, blue, frame 1 red, … A posterior is a
-diagonal Gaussian given by its mean and the logarithm of its standard deviation.
+The frames are stacked on the channel axis, frame 0 red, green, blue, frame 1 red, … A posterior is
+a diagonal Gaussian given by its mean and the logarithm of its standard deviation.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -18,8 +19,8 @@ from hgn_train.layers import Convolution, linear
 class MapEncoder(nn.Module):
     """Frames to maps of a quarter of a quarter of the pixels: the encoder of the paper's authors.
 
-    Each block is a convolution with kernel 2 and stride 2, then one with kernel 4, ReLU after each but
-    the last.
+    Each block is a convolution with kernel 2 and stride 2, then one with kernel 4, ReLU after each
+    but the last.
 
     Arguments:
         channels: Channels of the stacked frames.
@@ -67,7 +68,7 @@ class MapEncoder(nn.Module):
 
 
 class VectorEncoder(nn.Module):
-    """Frames to a vector, after HGN++: convolutions with kernel 3, each block halving the size first.
+    """Frames to a vector, after HGN++: each block halves the size, kernels of 3.
 
     Arguments:
         channels: Channels of the stacked frames.
@@ -110,8 +111,8 @@ class VectorEncoder(nn.Module):
 def _start_log_sigma(layer: nn.Linear | Convolution, latent: int, log_sigma: float) -> None:
     """Start with the same narrow posterior everywhere.
 
-    A wide one hides the mean behind noise until the decoder has learned to ignore z, and the training
-    sits at the average image.
+    A wide one hides the mean behind noise until the decoder has learned to ignore z, and the
+    training sits at the average image.
     """
     with torch.no_grad():
         layer.weight[latent:] *= 0.1
@@ -123,7 +124,7 @@ def map_transform(latent: int, state: int, size: int, width: int = 64) -> nn.Seq
     """f_ψ of the paper: five convolutions with ReLU between, from maps of z to those of s."""
     widths = [latent, width, width, width, width, state]
     layers: list[nn.Module] = []
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in itertools.pairwise(widths):
         layers += [Convolution(a, b, 3, size=size), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 

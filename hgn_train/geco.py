@@ -1,11 +1,12 @@
 """GECO: reconstruct to a given error, and spend what is left on the prior.
 
-The error C = MSE − κ should be at most 0. Its multiplier λ = softplus(v) is learned with the networks:
-they descend λ C + KL / N, v ascends λ C_ma, where C_ma ← α C_ma + (1 − α) C is a moving average and N the
-number of values in a rollout's pixels. So λ grows while the error is above κ and falls below it.
+The error C = MSE − κ should be at most 0. Its multiplier λ = softplus(v) is learned with the
+networks: they descend λ C + KL / N, v ascends λ C_ma, where C_ma ← α C_ma + (1 − α) C is a moving
+average and N the number of values in a rollout's pixels. So λ grows while the error is above κ and
+falls below it.
 
-Reference: Rezende and Viola (2018), "Taming VAEs"; the scaling by N and κ = 0.001 are those of Toth et
-al. (2019), "Hamiltonian Generative Networks".
+Reference: Rezende and Viola (2018), "Taming VAEs"; the scaling by N and κ = 0.001 are those of
+Toth et al. (2019), "Hamiltonian Generative Networks".
 """
 
 from __future__ import annotations

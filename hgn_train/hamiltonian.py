@@ -1,18 +1,19 @@
 """The learned Hamiltonian: a network whose value is an energy and whose gradient is written out.
 
-An energy network is a chain of linear or convolutional layers with a smooth activation a between them,
-its outputs summed to one number a trajectory: E(x) = Σ W_L a(W_{L-1} a(… W_1 x)). Its gradient runs the
-chain backward, ∂E/∂x = W_1ᵀ(a'(u_1) ∘ W_2ᵀ(a'(u_2) ∘ … W_Lᵀ 1)), where u_i is what enters activation i.
-`gradient` is that formula in plain forward operations. So the training loss, which needs ∂H to be
-differentiated once more, is an ordinary first derivative for autograd: no double backward, one graph that
-can be compiled or captured.
+An energy network is a chain of linear or convolutional layers with a smooth activation a between
+them, its outputs summed to one number a trajectory: E(x) = Σ W_L a(W_{L-1} a(… W_1 x)). Its
+gradient runs the chain backward, ∂E/∂x = W_1ᵀ(a'(u_1) ∘ W_2ᵀ(a'(u_2) ∘ … W_Lᵀ 1)), where u_i is
+what enters activation i. `gradient` is that formula in plain forward operations. So the training
+loss, which needs ∂H to be differentiated once more, is an ordinary first derivative for autograd:
+no double backward, one graph that can be compiled or captured.
 
-The activation must be smooth: the derivative of ReLU's derivative is zero, and such a network does not
-learn its gradient.
+The activation must be smooth: the derivative of ReLU's derivative is zero, and such a network does
+not learn its gradient.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -54,13 +55,13 @@ class Energy(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.value_of, self.slope_of = SMOOTH[activation]
 
-    def forward(self, x: Float[Tensor, "batch *state"]) -> Float[Tensor, " batch"]:
+    def forward(self, x: Float[Tensor, batch * state]) -> Float[Tensor, " batch"]:
         """Energies."""
         for layer in self.layers[:-1]:
             x = self.value_of(layer(x))
         return self.layers[-1](x).flatten(1).sum(1)
 
-    def gradient(self, x: Float[Tensor, "batch *state"]) -> Float[Tensor, "batch *state"]:
+    def gradient(self, x: Float[Tensor, batch * state]) -> Float[Tensor, batch * state]:
         """∂E/∂x, built from forward operations."""
         slopes = []
         for layer in self.layers[:-1]:
@@ -94,7 +95,7 @@ def mlp_energy(size: int, widths: Sequence[int], activation: str = "softplus") -
         The network.
     """
     sizes = [size, *widths, 1]
-    return Energy([linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)], activation)
+    return Energy([linear(a, b) for a, b in itertools.pairwise(sizes)], activation)
 
 
 def convolutional_energy(
@@ -102,8 +103,8 @@ def convolutional_energy(
 ) -> Energy:
     """An energy of square maps: kernel 3 first, then pairs of a stride of 2 and a mixing layer.
 
-    With maps of 4×4 and widths 32, 64, 64, 64 these are kernels 3, 2, 2, 2, 2, strides 1, 2, 1, 2, 1 and
-    paddings same, valid, same, valid, same: the network of Hamiltonian Generative Networks.
+    With maps of 4×4 and widths 32, 64, 64, 64 these are kernels 3, 2, 2, 2, 2, strides 1, 2, 1, 2,
+    1 and paddings same, valid, same, valid, same: the network of Hamiltonian Generative Networks.
 
     Arguments:
         channels: Channels of the maps.

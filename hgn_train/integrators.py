@@ -13,8 +13,9 @@ differentiated, compiled or captured as a whole.
 | rk4 | 4 | no | no | no | 8 |
 | midpoint | 2 | yes | yes | no | 16 |
 
-*Reversible* means that a step of −dt undoes a step of dt. `midpoint` keeps both promises up to what its
-fixed-point iteration leaves, about (dt L / 2)^8 for a vector field of Lipschitz constant L.
+*Reversible* means that a step of −dt undoes a step of dt. `midpoint` keeps both promises up to
+what its fixed-point iteration leaves, about (dt L / 2)^8 for a vector field of Lipschitz constant
+L.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class Integrator:
         symplectic: The Jacobian M of a step fulfils Mᵀ J M = J.
         reversible: A step of −dt undoes a step of dt.
         needs_separable: Right only for H = T(p) + V(q).
-        step: (hamiltonian, q, p, dt, kept) to (q, p, kept), where `kept` is ∂H/∂q at the returned q if
-            the next step can use it, else None.
+        step: (hamiltonian, q, p, dt, kept) to (q, p, kept), where `kept` is ∂H/∂q at the returned
+            q if the next step can use it, else None.
     """
 
     name: str
@@ -93,7 +94,7 @@ def _symplectic_euler(
 def _leapfrog(
     hamiltonian: Hamiltonian, q: Tensor, p: Tensor, dt: Tensor | float, kept: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Kick, drift, kick; the gradient of V at the end of a step is that of the next one's start."""
+    """Kick, drift, kick; the last gradient of V is kept for the next step."""
     dq = hamiltonian.dq(q, p) if kept is None else kept
     p = p - dt / 2 * dq
     q = q + dt * hamiltonian.dp(q, p)
@@ -147,7 +148,7 @@ def _midpoint(iterations: int) -> Step:
 
 
 def midpoint(iterations: int) -> Integrator:
-    """The implicit midpoint rule with another number of fixed-point iterations than the listed one.
+    """The implicit midpoint rule with another number of fixed-point iterations.
 
     Arguments:
         iterations: Evaluations of both gradients a step; each multiplies the residual by about
@@ -183,7 +184,8 @@ def find(name: str, separable: bool = True) -> Integrator:
         The integrator.
 
     Raises:
-        PhysimError: There is none of that name, or it is wrong for a Hamiltonian that does not separate.
+        PhysimError: There is none of that name, or it is wrong for a Hamiltonian that does not
+            separate.
 
     Example:
         >>> find("leapfrog").order
@@ -204,8 +206,8 @@ def find(name: str, separable: bool = True) -> Integrator:
 def rollout(
     integrator: Integrator,
     hamiltonian: Hamiltonian,
-    q: Float[Tensor, "batch *state"],
-    p: Float[Tensor, "batch *state"],
+    q: Float[Tensor, batch * state],
+    p: Float[Tensor, batch * state],
     dt: float | Float[Tensor, " batch"],
     forward: int,
     backward: int = 0,

@@ -1,8 +1,8 @@
 """Convolutions with the paddings and the start of the authors' framework.
 
-"same" with an even total of padding pads both sides alike; with an odd one the extra pixel goes to the
-end (right and bottom). With stride 2 and kernel 3 on an even size that is one pixel at the end only,
-where PyTorch's `padding=1` would shift the picture by one pixel.
+"same" with an even total of padding pads both sides alike; with an odd one the extra pixel goes to
+the end (right and bottom). With stride 2 and kernel 3 on an even size that is one pixel at the end
+only, where PyTorch's `padding=1` would shift the picture by one pixel.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 
 def start_weights(layer: nn.Linear | nn.Conv2d) -> None:
-    """Start a layer as the authors' framework does: truncated normal of deviation 1/√fan_in, bias 0.
+    """Start a layer as the authors' framework does: truncated normal of 1/√fan_in, bias 0.
 
     Arguments:
         layer: What to change.

@@ -4,7 +4,7 @@
 | --- | --- | --- | --- |
 | paper | a GPU | the authors' HGN: maps of 4×4, convolutional H, GECO | 15,625 steps of 16 |
 | plus | a GPU | the authors' HGN++: vectors, MLP H, β-ELBO, from 5 frames | 50,000 steps of 128 |
-| small | a CPU | a light HGN++: 8 frames of each rollout decoded a step, bf16 | minutes on 2 cores |
+| small | a CPU | a light HGN++: 8 frames decoded of each rollout, bf16 | minutes on 2 cores |
 | test | tests | as small as it can be | seconds |
 """
 
@@ -96,12 +96,27 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+STEPS: dict[str, dict[str, int]] = {
+    "small": {"mass_spring": 1500, "pendulum": 12_000, "two_body": 6000, "three_body": 12_000},
+}
+"""Steps of a preset on systems that need more or fewer than its default."""
+
+DURATIONS: dict[tuple[str, str], str] = {}
+"""Measured wall times, by preset and system, for the sentence that `auto` prints."""
+
+
+def duration(preset: str, system: str) -> str:
+    """About how long a training takes, or what will show it."""
+    return DURATIONS.get((preset, system), "the progress bar shows the time left")
+
+
 def settings_of(
     preset: str,
     data: str,
     model: str = "hgn",
     network: Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
+    system: str = "",
 ) -> RunSettings:
     """The settings of a run from a preset and what is changed of it.
 
@@ -111,6 +126,7 @@ def settings_of(
         model: One of `models.MODELS`.
         network: Changed settings of the model.
         train: Changed settings of the training.
+        system: What the data shows, for the number of steps.
 
     Returns:
         The whole settings.
@@ -126,6 +142,8 @@ def settings_of(
         raise PhysimError(unknown("preset", preset, PRESETS))
     kind = models.find(model)
     of_network, of_train = PRESETS[preset]
+    if system in STEPS.get(preset, {}):
+        of_train = of_train | {"steps": STEPS[preset][system]}
     return RunSettings(
         data=data,
         model=kind.name,

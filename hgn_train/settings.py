@@ -26,7 +26,8 @@ class TrainSettings:
         trajectories: How many of the training split are used; 0 for all.
         learning_rate: Of Adam, at its highest.
         warmup: Updates over which the learning rate rises from 0.
-        final_learning_rate: Share of the learning rate that is left at the end, on a cosine; 1 for none.
+        final_learning_rate: Share of the learning rate that is left at the end, on a cosine; 1 for
+            none.
         weight_decay: Of AdamW.
         clip: Largest norm of the gradient; 0 for none.
         averaging: Decay of the averaged weights, which are what is evaluated; 0 for none.

@@ -1,7 +1,7 @@
 """Training: settings, data, model, optimiser, loop, from top to bottom.
 
-A step does not wait for the device: metrics are added up there and read every `log_every` updates. What
-a step draws at random follows from (seed, step, process), what it sees from (seed, epoch).
+A step does not wait for the device: metrics are added up there and read every `log_every` updates.
+What a step draws at random follows from (seed, step, process), what it sees from (seed, epoch).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Outcome:
     seconds: float
 
 
-class Diverged(PhysimError):
+class DivergedError(PhysimError):
     """The loss or a weight became infinite or not a number."""
 
 
@@ -78,7 +78,7 @@ def fit(
         How it ended.
 
     Raises:
-        Diverged: The loss is not finite; names the step and the last good checkpoint.
+        DivergedError: The loss is not finite; names the step and the last good checkpoint.
         PhysimError: Settings, data or checkpoint that make no training.
     """
     from lightning.fabric import Fabric
@@ -95,7 +95,8 @@ def fit(
     fabric.launch()
     if t.batch_size % fabric.world_size:
         raise PhysimError(
-            f"batch_size: got {t.batch_size}, expected a multiple of the {fabric.world_size} processes"
+            f"batch_size: got {t.batch_size}, expected a multiple of the "
+            f"{fabric.world_size} processes"
         )
     rank, local = fabric.global_rank, t.batch_size // fabric.world_size
 
@@ -207,9 +208,9 @@ def fit(
             if step % t.log_every == 0 or final or step % t.save_every == 0:
                 bad = int(first_bad)
                 if bad < t.steps or not all_finite(model):
-                    raise Diverged(
-                        f"step {min(bad, step)}: the loss is not finite; the last good checkpoint is "
-                        f"{last if last.is_file() else 'none'}; "
+                    raise DivergedError(
+                        f"step {min(bad, step)}: the loss is not finite; the last good checkpoint "
+                        f"is {last if last.is_file() else 'none'}; "
                         "a smaller learning_rate or clip 1 may help"
                     )
             if (step % t.log_every == 0 or final) and log is not None:
@@ -231,10 +232,22 @@ def fit(
             if asked:
                 stopped = signals[0] if signals else "SIGTERM"
                 break
+    seconds = time.perf_counter() - started
     if log is not None:
         log.close()
+        write_timing(run, seconds, fabric.device, resume)
     collapsed = share < COLLAPSED_SHARE and step == t.steps
-    return Outcome(step, stopped, collapsed, share, time.perf_counter() - started)
+    return Outcome(step, stopped, collapsed, share, seconds)
+
+
+def write_timing(run: Path, seconds: float, device: torch.device, resume: bool) -> None:
+    """Wall time of the training, over all calls, and where it ran."""
+    path = run / "timing.json"
+    before = json.loads(path.read_text())["seconds"] if resume and path.is_file() else 0.0
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    threads = torch.get_num_threads()
+    facts = {"seconds": before + seconds, "device": name, "threads": threads}
+    path.write_text(json.dumps(facts) + "\n")
 
 
 def check_fits(settings: RunSettings, source: data.Source) -> None:
@@ -252,8 +265,8 @@ def check_fits(settings: RunSettings, source: data.Source) -> None:
             )
     if source.frames < network.frames:
         raise PhysimError(
-            f"{source.folder}: has {source.frames} frames a trajectory, but the model is trained on "
-            f"rollouts of {network.frames}"
+            f"{source.folder}: has {source.frames} frames a trajectory, but the model is trained "
+            f"on rollouts of {network.frames}"
         )
 
 
@@ -339,7 +352,7 @@ def average_image_error(train: data.Batches, held_out: data.Batches, frames: int
 def evaluate(
     model: Any, held_out: data.Batches, fabric: Any
 ) -> tuple[float, tuple[Tensor, Tensor]]:
-    """Mean squared error of whole rollouts of held-out trajectories, and some frames to look at."""
+    """Mean squared error of held-out rollouts, and some frames to look at."""
     from hgn_train.models.hgn import pixels
 
     was_training = model.training
@@ -483,7 +496,7 @@ def deterministic(wanted: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Numbers below 1e-38 as 0 while training: they are far slower on a CPU and mean nothing here."""
+    """Numbers below 1e-38 as 0 while training: they are slow on a CPU."""
     torch.set_flush_denormal(True)
     try:
         yield

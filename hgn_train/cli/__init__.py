@@ -1,7 +1,7 @@
 """The command line `hgn-train`: one module a command, imported when the command is used.
 
-Errors that the user can mend end with exit status 2 and one sentence; Ctrl-C with 130. A training that
-is asked to stop saves first.
+Errors that the user can mend end with exit status 2 and one sentence; Ctrl-C with 130. A training
+that is asked to stop saves first.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ def command(
         chosen = settings.load(out)
     else:
         network, of_train = split_settings(changes(given, changed), model)
-        fill_from_data(network, data)
-        chosen = settings_of(preset, data, model, network, of_train)
+        system = fill_from_data(network, data)
+        chosen = settings_of(preset, data, model, network, of_train, system)
     if devices != "auto" and not devices.isdigit():
         raise PhysimError(f"--devices: got '{devices}', expected a whole number or 'auto'")
     if "LOCAL_RANK" in os.environ and devices == "auto":
@@ -117,11 +117,21 @@ def changes(given: dict[str, Any], changed: tuple[str, ...]) -> dict[str, str]:
     return table | options.pairs(changed)
 
 
-def fill_from_data(network: dict[str, Any], data: str) -> None:
-    """Take dt from the data where it is not given: the model's time is the data's."""
+def fill_from_data(network: dict[str, Any], data: str) -> str:
+    """Take dt from the data where it is not given, as the model's time is the data's.
+
+    Arguments:
+        network: Settings of the model, changed in place.
+        data: Folder of the data set.
+
+    Returns:
+        Name of the data's system.
+    """
     from hgn_train.data import open_source
 
-    network.setdefault("dt", open_source(data).dt)
+    source = open_source(data)
+    network.setdefault("dt", source.dt)
+    return source.system
 
 
 def summary(outcome: Any, out: Path) -> str:

@@ -2,16 +2,17 @@
 
     z ~ q(z | frames)        encoder, a diagonal Gaussian; prior N(0, 1)
     s = (q, p) = f_ψ(z)      the state at one frame, the anchor
-    (q_t, p_t)               leapfrog along H(q, p) = T(p) + V(q), forward and backward from the anchor
-    x_t = decoder(q_t)       positions alone are drawn
+    (q_t, p_t)               leapfrog along H(q, p) = T(p) + V(q), forward and backward from the
+    anchor x_t = decoder(q_t)       positions alone are drawn
 
-and the loss is λ (MSE − κ) + KL / N with GECO's λ, or MSE + β KL / N, where N is the number of pixel
-values in a rollout. With pixels from 0 to 1 and a Gaussian likelihood of deviation 1/√2, the latter is
-the evidence bound per value, up to a constant.
+and the loss is λ (MSE − κ) + KL / N with GECO's λ, or MSE + β KL / N, where N is the number of
+pixel values in a rollout. With pixels from 0 to 1 and a Gaussian likelihood of deviation 1/√2, the
+latter is the evidence bound per value, up to a constant.
 
-Reference: Toth, Rezende, Jaegle, Racanière, Botev and Higgins (2019), "Hamiltonian Generative Networks".
-The sizes of the presets, and training half of each batch backward in time, follow the authors' later code
-for Botev et al. (2021), "Which priors matter?", and Higgins et al. (2021), "SyMetric".
+Reference: Toth, Rezende, Jaegle, Racanière, Botev and Higgins (2019), "Hamiltonian Generative
+Networks". The sizes of the presets, and training half of each batch backward in time, follow the
+authors' later code for Botev et al. (2021), "Which priors matter?", and Higgins et al. (2021),
+"SyMetric".
 """
 
 from __future__ import annotations
@@ -64,10 +65,12 @@ class HGNSettings:
         alpha: GECO's memory.
         multiplier: GECO's λ at the start.
         beta: Weight of KL / N in the `elbo`.
+        beta_delay: Updates over which it rises from 0.
         log_sigma: Posterior log σ at the start.
         decoded: Frames of each rollout drawn at random for the loss; 0 for all.
-        both_ways: Whether half of each batch is inferred from the last frames and rolled out backward
-            in time; needs an odd number of inference frames and the anchor in their middle.
+        both_ways: Whether half of each batch is inferred from the last frames and rolled out
+            backward in time; needs an odd number of inference frames and the anchor in their
+            middle.
     """
 
     frames: int = 30
@@ -94,6 +97,7 @@ class HGNSettings:
     alpha: float = 0.0
     multiplier: float = 1.0
     beta: float = 1.0
+    beta_delay: int = 0
     log_sigma: float = -2.0
     decoded: int = 0
     both_ways: bool = False
@@ -114,26 +118,28 @@ class HGNSettings:
                 raise PhysimError(f"{name}: got {getattr(self, name)}, expected a number above 0")
         if not 1 <= self.inference_frames <= self.frames:
             raise PhysimError(
-                f"inference_frames: got {self.inference_frames}, expected from 1 to {self.frames}, "
-                "the frames of a rollout"
+                f"inference_frames: got {self.inference_frames}, expected from 1 to "
+                f"{self.frames}, the frames of a rollout"
             )
         if not 0 <= self.decoded <= self.frames:
             raise PhysimError(
-                f"decoded: got {self.decoded}, expected from 0 to {self.frames}, the frames of a rollout"
+                f"decoded: got {self.decoded}, expected from 0 to {self.frames}, "
+                "the frames of a rollout"
             )
         if not self.transform and self.latent_size != 2 * self.state_size:
             raise PhysimError(
-                f"latent_size: got {self.latent_size} without f_ψ, expected {2 * self.state_size}, "
-                "the size of (q, p)"
+                f"latent_size: got {self.latent_size} without f_ψ, expected "
+                f"{2 * self.state_size}, the size of (q, p)"
             )
         if self.both_ways and (self.anchor != "middle" or self.inference_frames % 2 == 0):
             raise PhysimError(
-                f"both_ways: got {self.inference_frames} inference frames with anchor '{self.anchor}', "
-                "expected an odd number with anchor 'middle'"
+                f"both_ways: got {self.inference_frames} inference frames with anchor "
+                f"'{self.anchor}', expected an odd number with anchor 'middle'"
             )
         if self.resolution % 2 ** len(self.decoder):
             raise PhysimError(
-                f"resolution: got {self.resolution}, expected a multiple of {2 ** len(self.decoder)}"
+                f"resolution: got {self.resolution}, expected a multiple of "
+                f"{2 ** len(self.decoder)}"
             )
         integrators.find(self.integrator, self.separable)
 
@@ -187,6 +193,7 @@ class HGN(nn.Module):
     """
 
     inputs = ("image",)
+    updates: Tensor
 
     def __init__(self, settings: HGNSettings) -> None:
         super().__init__()
@@ -217,6 +224,7 @@ class HGN(nn.Module):
         slope, maps = (0.2, 0) if s.state == "maps" else (0.01, s.maps)
         self.decoder = Decoder(s.state_size, size, s.decoder, s.channels, slope, maps)
         self.geco = Geco(s.kappa, s.alpha, s.multiplier) if s.objective == "geco" else None
+        self.register_buffer("updates", torch.zeros(()))
         self.latent_shape = (s.latent_size, size, size) if s.state == "maps" else (s.latent_size,)
         self.integrator = integrators.find(s.integrator, s.separable)
 
@@ -232,7 +240,8 @@ class HGN(nn.Module):
             generator: Where randomness comes from.
 
         Returns:
-            `noise`, (batch, *latent), and `shown`, (batch, decoded), where some frames are left out.
+            `noise`, (batch, *latent), and `shown`, (batch, decoded), where some frames are left
+            out.
         """
         s, device = self.settings, generator.device
         drawn = {}
@@ -245,7 +254,7 @@ class HGN(nn.Module):
         return drawn
 
     def forward(
-        self, batch: Mapping[str, UInt8[Tensor, "..."]], draws: Mapping[str, Tensor]
+        self, batch: Mapping[str, UInt8[Tensor, ...]], draws: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """Loss of a batch.
 
@@ -254,8 +263,8 @@ class HGN(nn.Module):
             draws: From `draws`.
 
         Returns:
-            `loss`; `error`, the mean squared error a value; `divergence`, KL in nats a trajectory; and
-            `multiplier`, λ.
+            `loss`; `error`, the mean squared error a value; `divergence`, KL in nats a trajectory;
+            and `multiplier`, λ.
         """
         s = self.settings
         images = batch["image"]
@@ -279,9 +288,12 @@ class HGN(nn.Module):
         values = s.frames * s.resolution**2 * s.channels
         weighed = divergence / values if s.stochastic else torch.zeros_like(error)
         if self.geco is None:
-            loss, multiplier = error + s.beta * weighed, torch.ones_like(error)
+            rise = (self.updates / s.beta_delay).clamp(max=1) if s.beta_delay else 1.0
+            loss, multiplier = error + s.beta * rise * weighed, torch.ones_like(error)
         else:
             loss, multiplier = self.geco(error, weighed), self.geco.multiplier
+        if self.training:
+            self.updates += 1
         return {
             "loss": loss,
             "error": error.detach(),
@@ -295,8 +307,8 @@ class HGN(nn.Module):
         """Mean and log σ of z from the inference frames; more frames than these are ignored."""
         return self.encoder(stacked(images[:, : self.settings.inference_frames]))
 
-    def state(self, z: Float[Tensor, "batch *latent"]) -> tuple[Tensor, Tensor]:
-        """q and p at the anchor, float32 whatever the precision of the networks."""
+    def state(self, z: Float[Tensor, batch * latent]) -> tuple[Tensor, Tensor]:
+        """Q and p at the anchor, float32 whatever the precision of the networks."""
         q, p = self.transform(z).float().chunk(2, 1)
         return q, p
 
@@ -324,7 +336,7 @@ class HGN(nn.Module):
 
     def rollout(
         self,
-        z: Float[Tensor, "batch *latent"],
+        z: Float[Tensor, batch * latent],
         forward: int,
         backward: int = 0,
         speed: float = 1.0,
@@ -360,7 +372,7 @@ def stacked(
 
 
 def kl_from_standard_normal(
-    mean: Float[Tensor, "batch *latent"], log_sigma: Float[Tensor, "batch *latent"]
+    mean: Float[Tensor, batch * latent], log_sigma: Float[Tensor, batch * latent]
 ) -> Float[Tensor, " batch"]:
     """KL divergence of N(mean, σ²) from N(0, 1), in nats, summed over z."""
     terms = (mean**2 + torch.exp(2 * log_sigma) - 1) / 2 - log_sigma

@@ -1,7 +1,8 @@
 """The contract of a model: what the training loop, the checkpoints and the commands know of it.
 
-A model is an `nn.Module` made from a frozen dataclass of settings. Its forward pass is the loss: a pure
-function of weights, batch and random draws, so that it can be compiled, captured, repeated and tested.
+A model is an `nn.Module` made from a frozen dataclass of settings. Its forward pass is the loss: a
+pure function of weights, batch and random draws, so that it can be compiled, captured, repeated
+and tested.
 """
 
 from __future__ import annotations

@@ -1,0 +1,92 @@
+"""`hgn-train auto`: from a system's name to the report; what `make train` calls."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from hgn_train.cli import options
+
+
+@click.command(short_help="Render what is missing, train, evaluate and report.")
+@click.option(
+    "--system", default="mass_spring", show_default=True, help="A system with an hgn recipe."
+)
+@click.option(
+    "--preset", default="auto", show_default=True, help="auto, paper, plus, small or test."
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder.  [default: datasets/hgn/SYSTEM]"
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the run.  [default: runs/SYSTEM-PRESET]",
+)
+@click.option("--seed", default=0, show_default=True, help="Of weights, data order and noise.")
+@options.set_option
+@options.device_option
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def command(
+    system: str,
+    preset: str,
+    data: Path | None,
+    out: Path | None,
+    seed: int,
+    changed: tuple[str, ...],
+    device: str,
+    quiet: bool,
+) -> int:
+    """Render the data if it is missing, train, evaluate, and write the report.
+
+    On a GPU the preset is paper, on a CPU small. Called again, it goes on with a training that was
+    stopped.
+
+    \b
+    Example:
+        hgn-train auto --system pendulum
+    """
+    import physim
+    from hgn_train import checkpoint, evaluate, report, settings, train
+    from hgn_train.cli.fit import fill_from_data, summary
+    from hgn_train.presets import duration, settings_of, split_settings
+    from physim.errors import PhysimError
+
+    chosen = options.device_of(device)
+    why = "as asked"
+    if preset == "auto":
+        preset = "paper" if chosen.type == "cuda" else "small"
+        why = f"as this runs on a {'GPU' if chosen.type == 'cuda' else 'CPU'}"
+    network, of_train = split_settings({"seed": str(seed)} | options.pairs(changed))
+    settings_of(
+        preset, "", network=network, train=of_train, system=system
+    )  # refused before rendering
+    folder = data or Path("datasets") / "hgn" / system
+    out = out or Path("runs") / f"{system}-{preset}" / (f"seed-{seed}" if seed else "")
+    click.echo(f"{system}, preset {preset}, {why}: {duration(preset, system)}")
+
+    if not (folder / "manifest.json").is_file():
+        if data is not None:
+            raise PhysimError(f"{data}: no data set in this folder")
+        click.echo(f"rendering {folder}, which is missing")
+        click.echo(str(physim.render(f"hgn/{system}", folder)))
+    fill_from_data(network, str(folder))
+    resume = (out / "checkpoints" / checkpoint.LAST).is_file()
+    wanted = settings_of(preset, str(folder), "hgn", network, of_train, system)
+    if resume and settings.load(out) != wanted:
+        raise PhysimError(f"{out}: holds a run with other settings; expected another --out")
+    outcome = train.fit(wanted, out, resume, accelerator=device, progress=not quiet)
+    click.echo(summary(outcome, out))
+    if outcome.stopped:
+        return 143 if outcome.stopped == "SIGTERM" else 130
+
+    started = time.perf_counter()
+    click.echo("evaluating")
+    evaluate.fit_prior(out, chosen)
+    click.echo(report.text(evaluate.evaluate(out, chosen)))
+    path = report.write(out)
+    click.echo(f"evaluated in {time.perf_counter() - started:.0f} s")
+    click.echo(f"report: {path.resolve()}")
+    return 0

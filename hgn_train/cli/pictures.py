@@ -1,0 +1,51 @@
+"""Writing rollouts to the file that a command was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from physim.errors import PhysimError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+KINDS = (".gif", ".png", ".npz")
+
+
+def check_name(path: Path) -> None:
+    """Refuse what cannot be written, before anything is computed.
+
+    Raises:
+        PhysimError: Another ending than .gif, .png or .npz, or a folder that does not exist.
+    """
+    if path.suffix not in KINDS:
+        raise PhysimError(f"--out: got '{path}', expected a name ending in {', '.join(KINDS)}")
+    if not path.parent.is_dir():
+        raise PhysimError(f"--out: got '{path}', but there is no folder {path.parent}")
+
+
+def write_pictures(path: Path, images: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
+    """Write rollouts as an animation, strips, or arrays.
+
+    Arguments:
+        path: Where to.
+        images: (n, frames, height, width, 3) uint8.
+        arrays: What an .npz holds besides.
+
+    Raises:
+        PhysimError: The disk is full, or the file cannot be written.
+    """
+    import numpy as np
+
+    from hgn_train import figures
+
+    try:
+        if path.suffix == ".gif":
+            path.write_bytes(figures.animation(images))
+        elif path.suffix == ".png":
+            path.write_bytes(figures.png(figures.strips(list(images))))
+        else:
+            np.savez_compressed(path, image=images, **arrays)  # type: ignore[arg-type]
+    except OSError as error:
+        raise PhysimError(f"{path}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,61 @@
+"""`hgn-train sample`: new trajectories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hgn_train.cli import options
+
+
+@click.command(short_help="Draw new trajectories from a trained model.")
+@options.run_argument
+@click.option("-n", "n", default=16, show_default=True, help="How many.")
+@click.option(
+    "--prior",
+    "kind",
+    default="mixture",
+    show_default=True,
+    help="mixture (fitted to the training posteriors) or normal (N(0, 1), as in the paper).",
+)
+@click.option("--frames", default=0, help="Frames of each; by default as many as were trained on.")
+@click.option("--seed", default=0, show_default=True, help="What is drawn follows from it.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("samples.gif"),
+    show_default=True,
+    help="A .gif, a .png of strips, or an .npz of arrays.",
+)
+@options.device_option
+def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, device: str) -> None:
+    """Sample latent variables, roll them out along the learned H, and draw them.
+
+    \b
+    Example:
+        hgn-train sample runs/pendulum -n 16 -o samples.gif
+    """
+    import torch
+
+    from hgn_train import evaluate
+    from hgn_train.cli.pictures import check_name, write_pictures
+    from physim.errors import PhysimError
+
+    if n < 1 or frames < 0:
+        raise PhysimError(
+            f"-n, --frames: got {n} and {frames}, expected n from 1 and frames from 0"
+        )
+    check_name(out)
+    chosen = options.device_of(device)
+    it = evaluate.judged(run, chosen)
+    if kind == "mixture" and not (run / "checkpoints" / "prior.safetensors").is_file():
+        evaluate.fit_prior(run, chosen)
+    generator = torch.Generator(device=chosen).manual_seed(seed)
+    z = evaluate.sample_latents(it.model, run, kind, n, generator)
+    ahead = max(0, (frames or it.frames) - 1 - it.anchor)
+    images, q, p, energy = it.rollout(z, ahead, it.anchor)
+    length = frames or it.frames
+    write_pictures(out, evaluate.to_bytes(images)[:, :length], {"q": q, "p": p, "energy": energy})
+    click.echo(f"{out}: {n} sampled trajectories of {length} frames")
