@@ -40,5 +40,6 @@ def command(ctx: click.Context, path: Path, deep: bool, as_json: bool) -> None:
             f"{result.redrawn:,} of them made again{energy}"
         )
         wrong = len(result.findings)
-        click.echo("all is as promised" if result.ok else f"{wrong:,} promises do not hold")
+        many = "1 promise does not hold" if wrong == 1 else f"{wrong:,} promises do not hold"
+        click.echo("all is as promised" if result.ok else many)
     ctx.exit(0 if result.ok else 1)
