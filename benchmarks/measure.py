@@ -64,7 +64,7 @@ def seconds(call: Callable[[], Any], repeats: int = 3) -> float:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    names = ("physim", "numpy", "numba", "h5py", "isal", "zlib-ng")
+    names = ("physim", "numpy", "numba", "h5py", "zlib-ng")
     return {
         "processor": _processor(),
         "processors": len(os.sched_getaffinity(0)),

@@ -31,7 +31,11 @@ def two_body(path: Path, n: int, frames: int = 30, dt: float = 0.125, seed: int 
     times = dt * np.arange(frames)
     with h5py.File(path, "w") as file:
         image = file.create_dataset(
-            "image", (n, frames, 32, 32, 3), "u1", chunks=(1, frames, 32, 32, 3), compression="gzip"
+            "image",
+            (n, frames, 32, 32, 3),
+            "u1",
+            chunks=(1, frames, 32, 32, 3),
+            compression="gzip",
         )
         state = file.create_dataset("state", (n, frames, 8), "f8", compression="gzip")
         for i in range(n):

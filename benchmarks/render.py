@@ -109,9 +109,9 @@ def main(n: int = 20_000) -> dict[str, Any]:
     print(table("Rendering, whole process", systems))
     stages = [shares(system) for system in SYSTEMS]
     print(table("Where the time goes, µs a trajectory on one thread", stages))
-    scale = [
-        {"workers": workers, **command("two_body", n, 3, workers)} for workers in (1, 2)
-    ] + [{"workers": 2, **command("two_body", size, 1, 2)} for size in (1000, 100_000)]
+    scale = [{"workers": workers, **command("two_body", n, 3, workers)} for workers in (1, 2)] + [
+        {"workers": 2, **command("two_body", size, 1, 2)} for size in (1000, 100_000)
+    ]
     print(table("Scaling of two_body over workers and n", scale))
     rate, plainly, bound = systems[2]["trajectories/s"], today(), limit()
     compared = {

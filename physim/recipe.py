@@ -195,7 +195,9 @@ class Recipe(BaseModel):
             )
         shard_size = self.shard_size
         if shard_size is None:
-            shard_size = max(1, min(TRAJECTORIES_OF_A_SHARD, RAW_BYTES_OF_A_SHARD // self.trajectory_bytes))
+            shard_size = max(
+                1, min(TRAJECTORIES_OF_A_SHARD, RAW_BYTES_OF_A_SHARD // self.trajectory_bytes)
+            )
             if shard_size > self.block_size:
                 shard_size -= shard_size % self.block_size
         return self.model_copy(
@@ -304,9 +306,13 @@ def _distribution(parameter: Parameter, value: Any, path: str) -> Distribution:
     else:
         found = fixed(_number(value, path))
     if found.low > found.high:
-        raise RecipeError(f"{path}: got low {found.low:g} above high {found.high:g}, expected low ≤ high")
+        raise RecipeError(
+            f"{path}: got low {found.low:g} above high {found.high:g}, expected low ≤ high"
+        )
     if parameter.positive and found.low <= 0:
-        raise RecipeError(f"{path}: got {found.low:g}, expected a number above 0 ({parameter.meaning})")
+        raise RecipeError(
+            f"{path}: got {found.low:g}, expected a number above 0 ({parameter.meaning})"
+        )
     if found.low < 0:
         raise RecipeError(f"{path}: got {found.low:g}, expected 0 or more ({parameter.meaning})")
     if found.law == "log_uniform" and found.low <= 0:

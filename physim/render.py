@@ -68,7 +68,9 @@ class Summary:
             if recipe.friction
             else f"worst relative error {self.energy_error:.1e} over {recipe.frames} frames"
         )
-        redrawn = f"\n  drawn again  {self.redrawn:,}, which had left the canvas" if self.redrawn else ""
+        redrawn = (
+            f"\n  drawn again  {self.redrawn:,}, which had left the canvas" if self.redrawn else ""
+        )
         return f"""\
 {recipe.name}: {recipe.n:,} training and {recipe.n_test:,} test trajectories in {self.path}
   size         {_size(self.bytes)}, {raw / max(self.bytes, 1):.0f} times less than the raw pixels
@@ -195,6 +197,8 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
 
 def _finish(path: Path, recipe: Recipe, summary: Summary) -> None:
     """Write the manifest; a data set is whole once it is there."""
+    for split in SPLITS:
+        remove_parts(path / split)  # of workers that were lost
     made = Manifest(
         recipe=_plain(recipe),
         seed=recipe.seed,

@@ -157,9 +157,7 @@ def cluster(
         from dask.distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
     except ImportError:
-        raise RecipeError(
-            "scheduler: Dask is not installed; pip install 'physim[dask]'"
-        ) from None
+        raise RecipeError("scheduler: Dask is not installed; pip install 'physim[dask]'") from None
     folder = str(path.absolute())
     try:
         client = (
@@ -174,7 +172,9 @@ def cluster(
         ) from None
     with client:
         futures = {
-            client.submit(make_shard, recipe.to_json(), folder, job, pure=False, retries=RETRIES): job
+            client.submit(
+                make_shard, recipe.to_json(), folder, job, pure=False, retries=RETRIES
+            ): job
             for job in todo
         }
         try:
@@ -205,7 +205,8 @@ def make_shard(recipe_json: str, folder: str, job: Job) -> Shard:
     generator = Generator(recipe)
     images = generator.new_images(recipe.block_size)
     blocks = (
-        _block(generator, job, start, stop, images) for start, stop in job.blocks(recipe.block_size)
+        _block(generator, job, start, stop, images)
+        for start, stop in job.blocks(recipe.block_size)
     )
     writer, worst, redrawn = _write(recipe, Path(folder), job, blocks, lambda written: None)
     return _close(writer, job, worst, redrawn)
@@ -281,4 +282,6 @@ def _ahead(futures: Iterator[Future[_Block]], n: int) -> Iterator[Future[_Block]
 
 def processors() -> int:
     """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )

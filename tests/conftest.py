@@ -22,7 +22,9 @@ def _sources_hash() -> str:
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:  # before the first import of numba
-    os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"physim-kernels-{_sources_hash()}")
+    os.environ["NUMBA_CACHE_DIR"] = str(
+        Path(tempfile.gettempdir()) / f"physim-kernels-{_sources_hash()}"
+    )
 
 from hypothesis import settings  # noqa: E402
 

@@ -11,13 +11,17 @@ import click
 from click.shell_completion import CompletionItem
 
 
-def _complete_system(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
+def _complete_system(
+    ctx: click.Context, param: click.Parameter, text: str
+) -> list[CompletionItem]:
     from physim.systems import SYSTEMS
 
     return [CompletionItem(name) for name in SYSTEMS if name.startswith(text)]
 
 
-def _complete_recipe(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
+def _complete_recipe(
+    ctx: click.Context, param: click.Parameter, text: str
+) -> list[CompletionItem]:
     from physim.recipe import recipes
 
     shipped = [CompletionItem(name) for name in recipes() if name.startswith(text)]
@@ -25,39 +29,60 @@ def _complete_recipe(ctx: click.Context, param: click.Parameter, text: str) -> l
 
 
 @click.command("render")
-@click.option("--system", shell_complete=_complete_system, help="What to simulate; see `physim systems`.")
+@click.option(
+    "--system", shell_complete=_complete_system, help="What to simulate; see `physim systems`."
+)
 @click.option(
     "--recipe",
     shell_complete=_complete_recipe,
     help="A TOML file, a recipe that ships (such as hgn/two_body), or a data set to make again.",
 )
 @click.option("--n", type=int, help="Trajectories of the training split.  [default: 50000]")
-@click.option("--n-test", type=int, help="Trajectories of the test split.  [default: a fifth of --n]")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder.  [default: datasets/<name of the recipe>]"
+    "--n-test", type=int, help="Trajectories of the test split.  [default: a fifth of --n]"
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder.  [default: datasets/<name of the recipe>]",
 )
 @click.option("--seed", type=int, help="What all random numbers follow from.  [default: 0]")
 @click.option("--frames", type=int, help="Frames of a trajectory.  [default: 30]")
 @click.option("--dt", type=float, help="Time between frames.  [default: 0.125]")
-@click.option("--resolution", type=int, help="Pixels in height and width, 8 … 1024.  [default: 32]")
-@click.option("--noise", type=float, help="Standard deviation added to q and p before drawing.  [default: 0]")
+@click.option(
+    "--resolution", type=int, help="Pixels in height and width, 8 … 1024.  [default: 32]"
+)
+@click.option(
+    "--noise", type=float, help="Standard deviation added to q and p before drawing.  [default: 0]"
+)
 @click.option(
     "--param",
     multiple=True,
     metavar="NAME=VALUE|NAME=LO:HI",
     help="A physical constant or a setting of the sampler, fixed or uniform in a range; repeatable.",
 )
-@click.option("--integrator", help="See `physim systems --integrators`.  [default: the system's most accurate]")
-@click.option("--substeps", type=int, help="Equal steps a frame, for fixed-step integrators.  [default: 1]")
+@click.option(
+    "--integrator",
+    help="See `physim systems --integrators`.  [default: the system's most accurate]",
+)
+@click.option(
+    "--substeps", type=int, help="Equal steps a frame, for fixed-step integrators.  [default: 1]"
+)
 @click.option("--friction", type=float, help="c in dp/dt = −∂H/∂q − c ∂H/∂p.  [default: 0]")
 @click.option("--bodies", type=int, help="Number of bodies of n_body, 2 … 8.")
 @click.option("--sampler", help="How initial states are drawn.  [default: the system's first]")
 @click.option("--style", help="How frames are drawn: hgn or dm.  [default: hgn]")
-@click.option("--colors", type=int, help="Draw colours at random out of so many.  [default: the style's own]")
-@click.option("--canvas-offset/--no-canvas-offset", default=None, help="Move the canvas at random.")
+@click.option(
+    "--colors", type=int, help="Draw colours at random out of so many.  [default: the style's own]"
+)
+@click.option(
+    "--canvas-offset/--no-canvas-offset", default=None, help="Move the canvas at random."
+)
 @click.option("--half-width", type=float, help="Half the width of the world that a frame shows.")
 @click.option("--store", multiple=True, metavar="derivatives", help="Store dq/dt and dp/dt too.")
-@click.option("--scheduler", help="A Dask scheduler, tcp://host:8786, that makes the shards; or local.")
+@click.option(
+    "--scheduler", help="A Dask scheduler, tcp://host:8786, that makes the shards; or local."
+)
 @click.option("--workers", type=int, help="Threads.  [default: all processors]")
 @click.option("--overwrite", is_flag=True, help="Replace another data set in the folder.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -91,7 +116,9 @@ def command(
         raise RecipeError("--system: missing; name a system (see `physim systems`) or a --recipe")
     settings = load(recipe) if recipe else {}
     if system is not None and settings.get("system", system) != system:
-        raise RecipeError(f"--system: got '{system}', but recipe '{recipe}' is about '{settings['system']}'")
+        raise RecipeError(
+            f"--system: got '{system}', but recipe '{recipe}' is about '{settings['system']}'"
+        )
     settings |= {"system": system} if system else {}
     settings |= {key: value for key, value in options.items() if value not in (None, ())}
     if options["store"]:

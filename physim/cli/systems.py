@@ -9,7 +9,9 @@ import click
 @click.argument("name", required=False)
 @click.option("--integrators", is_flag=True, help="List the integrators instead.")
 @click.option("--styles", is_flag=True, help="List the drawing styles instead.")
-@click.option("--recipes", "list_recipes", is_flag=True, help="List the recipes that ship instead.")
+@click.option(
+    "--recipes", "list_recipes", is_flag=True, help="List the recipes that ship instead."
+)
 def command(name: str | None, integrators: bool, styles: bool, list_recipes: bool) -> None:
     """List the systems with their Hamiltonians, parameters, defaults and ranges.
 
@@ -45,14 +47,24 @@ def _systems(name: str | None) -> None:
         for parameter in system.parameters:
             many = f" (each of {parameter.components})" if parameter.components > 1 else ""
             rows.append(
-                (parameter.symbol, parameter.meaning + many, str(parameter.default), str(parameter.paper))
+                (
+                    parameter.symbol,
+                    parameter.meaning + many,
+                    str(parameter.default),
+                    str(parameter.paper),
+                )
             )
         for sampler in system.samplers:
             first = " (default)" if sampler is system.samplers[0] else ""
             rows.append((f"sampler {sampler.name}{first}", sampler.summary, "", ""))
             for setting in sampler.settings:
                 rows.append(
-                    (f"  {setting.symbol}", setting.meaning, str(setting.default), str(setting.paper))
+                    (
+                        f"  {setting.symbol}",
+                        setting.meaning,
+                        str(setting.default),
+                        str(setting.paper),
+                    )
                 )
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         for row in rows:

@@ -103,7 +103,7 @@ def versions() -> dict[str, str]:
     from physim import __version__
 
     found = {"physim": __version__, "python": platform.python_version()}
-    for name in ("numpy", "numba", "h5py", "isal", "zlib-ng"):
+    for name in ("numpy", "numba", "h5py", "zlib-ng"):
         found[name] = metadata.version(name)
     return found
 

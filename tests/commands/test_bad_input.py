@@ -49,7 +49,10 @@ MISTAKES = [
     (("--system", "pendulum", "--param", "m"), ["--param", "'m'", "NAME=VALUE"]),
     (("--system", "pendulum", "--param", "m=heavy"), ["m", "'heavy'", "LO:HI"]),
     (("--system", "pendulum", "--param", "m=nan"), ["m", "nan", "finite"]),
-    (("--system", "pendulum", "--integrator", "leapfrog2"), ["integrator", "did you mean 'leapfrog'"]),
+    (
+        ("--system", "pendulum", "--integrator", "leapfrog2"),
+        ["integrator", "did you mean 'leapfrog'"],
+    ),
     (("--system", "pendulum", "--friction", "-1"), ["friction", "-1"]),
     (("--system", "pendulum", "--style", "oil"), ["style", "'oil'", "hgn"]),
     (("--system", "pendulum", "--sampler", "grid"), ["sampler", "'grid'", "annulus"]),
@@ -77,14 +80,20 @@ def test_mistakes_are_one_sentence_and_write_nothing(invoke, arguments, words):
 RECIPES = [
     ('system = "pendulum"\nframe = 30', ["mine.toml", "'frame'", "did you mean 'frames'"]),
     ('system = "pendulum"\nframes = "30"', ["mine.toml", "frames", "'30'", "integer"]),
-    ('system = "pendulum"\n[parameters]\nmass = 1', ["mine.toml", "parameters", "'mass'", "m, l, g"]),
+    (
+        'system = "pendulum"\n[parameters]\nmass = 1',
+        ["mine.toml", "parameters", "'mass'", "m, l, g"],
+    ),
     ('system = "pendulum"\n[parameters]\nm = "1"', ["mine.toml", "parameters.m", "'1'", "number"]),
     (
         'system = "pendulum"\n[parameters]\nm = { normal = [0, 1] }',
         ["mine.toml", "parameters.m", "normal", "uniform"],
     ),
     ('system = "two_body"\n[parameters]\nm = [1, 2, 3]', ["mine.toml", "parameters.m", "3", "2"]),
-    ('system = "pendulum"\n[initial]\nradios = 1', ["mine.toml", "initial", "did you mean 'radius'"]),
+    (
+        'system = "pendulum"\n[initial]\nradios = 1',
+        ["mine.toml", "initial", "did you mean 'radius'"],
+    ),
     ("system = ", ["mine.toml", "not TOML"]),
     ("frames = 3", ["mine.toml", "system", "missing"]),
 ]
@@ -108,7 +117,9 @@ def test_a_folder_with_another_data_set_is_left_alone(invoke):
     assert status == 2
     assert "mine" in message
     assert "--overwrite" in message
-    assert before == {path: path.read_bytes() for path in Path("mine").rglob("*") if path.is_file()}
+    assert before == {
+        path: path.read_bytes() for path in Path("mine").rglob("*") if path.is_file()
+    }
     assert invoke(*render, "--n", "4", "--overwrite")[0] == 0
 
 

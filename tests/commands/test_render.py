@@ -115,7 +115,9 @@ def test_same_bytes_for_any_workers_shards_and_n(tmp_path, recipe):
             assert np.array_equal(a[name], b[name]), name
             assert np.array_equal(a[name], c[name]), name
     for path in sorted((tmp_path / "a").rglob("*.h5")):
-        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+        assert (
+            path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+        )
 
 
 def test_seeds_and_splits_differ(tmp_path):
@@ -140,7 +142,9 @@ def test_noise_is_stored_beside_the_clean_states(tmp_path):
 
 
 def test_derivatives_are_those_of_the_states(tmp_path):
-    physim.render(system="pendulum", n=5, n_test=0, store=["derivatives"], friction=0.3, out=tmp_path / "s")
+    physim.render(
+        system="pendulum", n=5, n_test=0, store=["derivatives"], friction=0.3, out=tmp_path / "s"
+    )
     shard = _arrays(tmp_path / "s", "train", 5)
     q, p, m, length, g = (shard[name] for name in ("q", "p", "m", "l", "g"))
     m, length, g = (array[:, None, None] for array in (m, length, g))
@@ -173,13 +177,24 @@ def test_every_recipe_that_ships_renders(tmp_path, name):
 
 def test_quiet_prints_nothing_and_the_summary_says_all(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["physim", "render", "--system", "pendulum", "--n", "5", "--quiet"])
+    monkeypatch.setattr(
+        "sys.argv", ["physim", "render", "--system", "pendulum", "--n", "5", "--quiet"]
+    )
     assert run(cli) == 0
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr("sys.argv", ["physim", "render", "--system", "two_body", "--n", "5"])
     assert run(cli) == 0
     printed = capsys.readouterr().out
-    for words in ("datasets/two_body", "5 training", "1 test", "kB", "trajectories/s", "energy", "preview", "open("):
+    for words in (
+        "datasets/two_body",
+        "5 training",
+        "1 test",
+        "kB",
+        "trajectories/s",
+        "energy",
+        "preview",
+        "open(",
+    ):
         assert words in printed
 
 

@@ -43,7 +43,9 @@ def test_normals_are_normal_and_their_own():
     seeds.normals(
         np.uint64(3), np.uint64(0), 1, np.arange(2000), np.zeros(2000, dtype=np.int32), out
     )
-    assert stats.kstest(out.ravel(), "norm").pvalue > 1e-3  # one draw in a thousand fails by chance
+    assert (
+        stats.kstest(out.ravel(), "norm").pvalue > 1e-3
+    )  # one draw in a thousand fails by chance
     correlation = np.corrcoef(out.T) - np.eye(51)
     assert abs(correlation).max() < 5 / np.sqrt(2000)  # five standard errors
 

@@ -1,0 +1,49 @@
+"""Compiled functions: declared once, compiled when first needed, kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numba
+
+subroutine = numba.njit(error_model="numpy")
+"""Compiles a function that kernels of the same file call; a division by zero is inf or nan."""
+
+
+class Kernel:
+    """A Python function that is compiled for one declared signature when it is first needed.
+
+    Importing a system or an integrator costs nothing; the compiled code is cached on disk.
+    `python` stays callable on plain arrays, which is how tests differentiate a Hamiltonian by
+    complex steps.
+    """
+
+    def __init__(self, python: Callable[..., Any], signature: Any) -> None:
+        self.python = python
+        self.signature = signature
+        self.__name__ = python.__name__
+        self.__doc__ = python.__doc__
+
+    @cached_property
+    def compiled(self) -> Callable[..., Any]:
+        """The machine code: releases the GIL, raises nothing."""
+        compiler = numba.njit(self.signature, nogil=True, cache=True, error_model="numpy")
+        return compiler(self.python)
+
+    def __call__(self, *args: Any) -> Any:
+        """Run the compiled function."""
+        return self.compiled(*args)
+
+
+def kernel(signature: Any) -> Callable[[Callable[..., Any]], Kernel]:
+    """Declare the signature of a function that is to be compiled on first use.
+
+    Arguments:
+        signature: One of the signatures of this module, or any other Numba signature.
+
+    Returns:
+        A decorator.
+    """
+    return lambda python: Kernel(python, signature)

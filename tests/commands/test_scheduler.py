@@ -1,0 +1,102 @@
+"""Shards made by a Dask cluster are those of a local run, bit for bit, even if a worker dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import physim
+from physim.errors import RecipeError
+
+pytest.importorskip("distributed", reason="the extra physim[dask] is not installed")
+
+SETTINGS = {"system": "pendulum", "n": 6000, "n_test": 300, "shard_size": 300}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def dask(tmp_path):
+    """A scheduler and two workers as processes of their own; yields address and workers."""
+    address = f"tcp://127.0.0.1:{_free_port()}"
+    cli = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    host, port = address.removeprefix("tcp://").split(":")
+    log = (tmp_path / "dask.log").open("w")
+    common = {"stdout": log, "stderr": log, "cwd": tmp_path, "env": os.environ}
+    processes = [
+        subprocess.Popen([*cli, "--host", host, "--port", port, "--no-dashboard"], **common)
+    ]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
+    for _ in range(2):
+        processes.append(
+            subprocess.Popen([*worker, "--no-nanny", "--no-dashboard", "--host", host], **common)
+        )
+    yield address, processes[1:]
+    for process in processes:
+        process.kill()
+        process.wait()
+    log.close()
+
+
+def _files(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*.h5"))
+    }
+
+
+def test_a_cluster_that_loses_a_worker_makes_the_same_bytes(tmp_path, dask):
+    address, workers = dask
+    physim.render(**SETTINGS, out=tmp_path / "local")
+    killed = threading.Event()
+
+    def kill_one(written: int) -> None:
+        if written > 600 and not killed.is_set():
+            workers[0].send_signal(signal.SIGKILL)
+            killed.set()
+
+    summary = physim.render(
+        **SETTINGS, out=tmp_path / "cluster", scheduler=address, progress=kill_one
+    )
+    assert killed.is_set()
+    assert workers[0].wait(timeout=10) == -signal.SIGKILL
+    assert summary.made == 6300
+    assert _files(tmp_path / "local") == _files(tmp_path / "cluster")
+    manifests = [(tmp_path / name / "manifest.json").read_text() for name in ("local", "cluster")]
+    assert manifests[0] == manifests[1]
+    assert not list((tmp_path / "cluster").rglob("*.part"))
+
+
+def test_no_scheduler_at_the_address(tmp_path):
+    began = time.monotonic()
+    with pytest.raises(RecipeError, match=r"scheduler: got 'tcp://127.0.0.1:9'"):
+        physim.render(**SETTINGS, out=tmp_path / "s", scheduler="tcp://127.0.0.1:9")
+    assert time.monotonic() - began < 30
+    with pytest.raises(RecipeError, match="scheduler: got 'nowhere'"):
+        physim.render(**SETTINGS, out=tmp_path / "s", scheduler="nowhere")
+    assert not list((tmp_path / "s").rglob("*.h5"))
+
+
+@pytest.mark.slow
+def test_local_cluster(tmp_path):
+    """In a script of its own: worker processes import the main module."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import physim\n"
+        "if __name__ == '__main__':\n"
+        f"    physim.render(**{SETTINGS!r}, out='cluster', scheduler='local')\n"
+    )
+    subprocess.run([sys.executable, script], check=True, cwd=tmp_path, timeout=120)
+    physim.render(**SETTINGS, out=tmp_path / "local")
+    assert _files(tmp_path / "local") == _files(tmp_path / "cluster")
