@@ -1,4 +1,4 @@
-"""The integrators, one file each.
+"""The integrators, a file each or a file a family.
 
 Only names live here: an integrator's file, and with it Numba, is imported when it is looked up.
 """
@@ -16,13 +16,23 @@ if TYPE_CHECKING:
     from physim.systems.system import System
 
 INTEGRATORS: dict[str, str] = {
+    "euler": "physim.integrators.euler",
+    "symplectic_euler": "physim.integrators.symplectic_euler",
     "leapfrog": "physim.integrators.leapfrog",
+    "yoshida4": "physim.integrators.composition",
+    "kahan_li6": "physim.integrators.composition",
+    "kahan_li8": "physim.integrators.composition",
+    "rk4": "physim.integrators.rk4",
+    "implicit_midpoint": "physim.integrators.gauss",
+    "gauss4": "physim.integrators.gauss",
+    "gauss6": "physim.integrators.gauss",
     "dop853": "physim.integrators.dop853",
+    "gauss_radau": "physim.integrators.gauss_radau",
     "closed_form": "physim.integrators.closed_form",
 }
-"""Name to module; each module holds one `INTEGRATOR`."""
+"""Name to the module that holds it, there under the name in capitals."""
 
-REFERENCE = "dop853"
+REFERENCE = "gauss_radau"
 """The one that solves every system, with friction too, to the last digits."""
 
 
@@ -45,7 +55,7 @@ def find(name: str) -> Integrator:
     """
     if name not in INTEGRATORS:
         raise RecipeError(unknown("integrator", str(name), INTEGRATORS))
-    return import_module(INTEGRATORS[name]).INTEGRATOR
+    return getattr(import_module(INTEGRATORS[name]), name.upper())
 
 
 def fitting(system: System, friction: float = 0.0) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from physim.integrators.integrator import Integrator
 
-INTEGRATOR = Integrator(
+CLOSED_FORM = Integrator(
     name="closed_form",
     summary="the exact solution: mass_spring, pendulum and two_body, without friction",
     order=0,

@@ -1,4 +1,4 @@
-"""DOP853: an explicit Runge–Kutta method of order 8 that chooses its own steps. The reference.
+"""DOP853: an explicit Runge–Kutta method of order 8 that chooses its own steps.
 
 Twelve stages, an error estimate from embedded formulas of orders 5 and 3, step sizes from its
 eighth root. It asks only for the gradients of H, so that it serves Hamiltonians that do not
@@ -283,9 +283,9 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
     return False
 
 
-INTEGRATOR = Integrator(
+DOP853 = Integrator(
     name="dop853",
-    summary="adaptive Runge–Kutta of order 8: the reference, for every system and friction",
+    summary="adaptive Runge–Kutta of order 8, for every system and friction",
     order=8,
     symplectic=False,
     reversible=False,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SYSTEMS: dict[str, tuple[str, int | None]] = {
     "mass_spring": ("physim.systems.mass_spring", None),
     "pendulum": ("physim.systems.pendulum", None),
+    "double_pendulum": ("physim.systems.double_pendulum", None),
     "two_body": ("physim.systems.gravity", 2),
     "three_body": ("physim.systems.gravity", 3),
     "n_body": ("physim.systems.gravity", 0),

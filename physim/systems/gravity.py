@@ -336,7 +336,7 @@ def n_body(name: str, bodies: int) -> System:
         half_width=3.0,
         disc_radius=0.5 if bodies == 2 else 0.25,
         dm_half_width=dm_half_width,
-        default_integrator="closed_form" if bodies == 2 else "dop853",
+        default_integrator="closed_form" if bodies == 2 else "gauss_radau",
         closed_form=closed_form if bodies == 2 else None,
         coordinates={"q": "position (length)", "p": "momentum (mass · length / time)"},
         reference="Toth et al. (2019), Hamiltonian Generative Networks, section 4",
