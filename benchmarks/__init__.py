@@ -1,1 +1,1 @@
-"""Speed, measured: `python -m benchmarks` prints the tables of docs/performance.md and saves them as JSON."""
+"""Speed, measured: `python -m benchmarks` prints the tables of docs/performance.md."""

@@ -21,7 +21,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Run:
-    """One process: wall seconds, processor seconds, peak memory in MB, seconds to its first tick."""
+    """One process: wall seconds, processor seconds, peak memory in MB."""
 
     wall: float
     cpu: float

@@ -1,8 +1,9 @@
-"""The pipeline that people write today, plainly: SciPy a trajectory, NumPy drawing, h5py with gzip.
+"""The pipeline that people write today, plainly: SciPy a trajectory, NumPy drawing, h5py with
+gzip.
 
-It is what rendering is compared with, so it does the same job with the usual tools and the usual care:
-DOP853 at tolerances that give comparable energies, anti-aliased discs drawn on whole frames, one h5py
-data set with the gzip filter.
+It is what rendering is compared with, so it does the same job with the usual tools and the usual
+care: DOP853 at tolerances that give comparable energies, anti-aliased discs drawn on whole frames,
+one h5py data set with the gzip filter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Hamiltonian systems: simulated to the last digit, drawn, and written as data sets.
 
-The public names below load what they need when they are first used, so that `import physim` and the
-command line start at once.
+The public names below load what they need when they are first used, so that `import physim` and
+the command line start at once.
 """
 
 from __future__ import annotations

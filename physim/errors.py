@@ -1,7 +1,7 @@
 """What can go wrong in a way that the user can mend.
 
-Every message names the setting, the value and what would have worked. The command line prints it as
-one line and exits with status 2; a traceback is always a bug of ours.
+Every message names the setting, the value and what would have worked. The command line prints it
+as one line and exits with status 2; a traceback is always a bug of ours.
 """
 
 from __future__ import annotations

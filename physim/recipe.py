@@ -17,7 +17,8 @@ A recipe is flat TOML that reads aloud, with two tables for what is drawn at ran
     radius = { uniform = [0.5, 1.5] }
 
 Whatever is left out takes the system's default and is filled in, so that a validated recipe says
-everything. The same object comes out of a file, the command line and the JSON stored with the data.
+everything. The same object comes out of a file, the command line and the JSON stored with the
+data.
 """
 
 from __future__ import annotations
@@ -64,12 +65,13 @@ class Recipe(BaseModel):
         integrator: Name of the integrator.
         substeps: Equal steps between frames, for integrators with a fixed step.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
-        noise: Standard deviation of the Gaussian noise on every phase-space coordinate of every frame,
-            added before drawing; the clean states are stored too.
+        noise: Standard deviation of the Gaussian noise on every phase-space coordinate of every
+            frame, added before drawing; the clean states are stored too.
         style: Name of the drawing style.
         resolution: Height and width of a frame in pixels.
         half_width: Half the width of the world that a frame shows.
-        colors: 0 for the style's own colours; else every trajectory draws its colours out of so many.
+        colors: 0 for the style's own colours; else every trajectory draws its colours out of so
+            many.
         canvas_offset: Whether the canvas is moved at random, a new offset a trajectory.
         store: What to store besides: `derivatives`.
         shard_size: Trajectories a file.
@@ -241,7 +243,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def recipes() -> dict[str, Any]:
-    """The recipes that ship, by name: from the installed package, or from a checkout's `datasets/`."""
+    """The recipes that ship, by name: in the installed package, or a checkout's `datasets/`."""
     root = resources.files("physim") / "recipes"
     if not root.is_dir():
         root = Path(__file__).parent.parent / "datasets"

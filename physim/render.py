@@ -1,7 +1,7 @@
 """A whole data set: claim the folder, keep what is there, have the rest made, write the manifest.
 
-A journal beside the shards lists those that are whole, so that a run that was stopped goes on where it
-was; when all of them are there, the manifest takes its place.
+A journal beside the shards lists those that are whole, so that a run that was stopped goes on
+where it was; when all of them are there, the manifest takes its place.
 """
 
 from __future__ import annotations
@@ -74,10 +74,9 @@ class Summary:
         return f"""\
 {recipe.name}: {recipe.n:,} training and {recipe.n_test:,} test trajectories in {self.path}
   size         {_size(self.bytes)}, {raw / max(self.bytes, 1):.0f} times less than the raw pixels
-  time         {self.seconds:.1f} s, {self.made / max(self.seconds, 1e-9):,.0f} trajectories/s{kept}
-  energy       {energy}{redrawn}
-  look at it   physim preview {self.path} -o {recipe.name.replace("/", "-")}.gif
-  load it      physim.open("{self.path}").train.image[:10]"""
+  time         {self.seconds:.1f} s, {self.made / max(self.seconds, 1e-9):,.0f}
+  trajectories/s{kept} energy       {energy}{redrawn} look at it   physim preview {self.path} -o
+  {recipe.name.replace("/", "-")}.gif load it      physim.open("{self.path}").train.image[:10]"""
 
 
 def render(
@@ -183,8 +182,8 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
         unknown = there is None and any(path.glob("t*/*.h5"))
         if unknown or there not in (None, _plain(recipe)):
             raise RecipeError(
-                f"out: got '{path}', which holds another data set; choose another folder, or replace "
-                "it with --overwrite"
+                f"out: got '{path}', which holds another data set; choose another folder, or "
+                "replace it with --overwrite"
             )
     try:
         for split in SPLITS:

@@ -1,7 +1,7 @@
 """Who computes the shards: threads of this process, or a Dask cluster.
 
-A shard is a pure function of recipe, split and number, so any machine may make it, twice if need be,
-and the bytes are the same.
+A shard is a pure function of recipe, split and number, so any machine may make it, twice if need
+be, and the bytes are the same.
 
 The way of a shard in `threads`: a pool simulates, draws and compresses blocks of trajectories; the
 calling thread takes the blocks in order and writes them; one more thread syncs finished shards. In
@@ -140,7 +140,8 @@ def cluster(
     """Make shards on a Dask cluster whose workers see the same folder.
 
     Arguments:
-        address: Of its scheduler, `tcp://host:8786`; or `local` for worker processes on this machine.
+        address: Of its scheduler, `tcp://host:8786`; or `local` for worker processes on this
+            machine.
         recipe: What to make.
         path: Folder of the data set, on a file system that all workers share.
         todo: Shards to make.

@@ -1,14 +1,14 @@
 """One random stream a trajectory, from the seed, the split and its number alone.
 
-A counter-based generator needs no state: the numbers of trajectory 41,237 are computed without those
-of any other, so neither the number of workers, nor the size of a shard, nor an interruption changes
-them. The generator is Philox4x64-10, the one behind `numpy.random.Philox`, with
+A counter-based generator needs no state: the numbers of trajectory 41,237 are computed without
+those of any other, so neither the number of workers, nor the size of a shard, nor an interruption
+changes them. The generator is Philox4x64-10, the one behind `numpy.random.Philox`, with
 
     key     = (seed, split)              split: 0 train, 1 test
     counter = (block, index, attempt, stream)
 
-where `block` counts groups of four 64-bit numbers, `index` is the trajectory's number in its split,
-`attempt` how often it has been drawn again, and `stream` what the numbers are for.
+where `block` counts groups of four 64-bit numbers, `index` is the trajectory's number in its
+split, `attempt` how often it has been drawn again, and `stream` what the numbers are for.
 
 Reference: Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3".
 """
@@ -120,7 +120,8 @@ def _quantile(law, low, high, u):
 def initial_states(sampler, laws, lows, highs, draws, seed, split, index, attempt, params, q0, p0):
     """Parameters and initial states, (n, n_params), (n, d), (n, d), written to the last three.
 
-    `laws`, `lows` and `highs` describe first each column of `params`, then each setting of the sampler.
+    `laws`, `lows` and `highs` describe first each column of `params`, then each setting of the
+    sampler.
     """
     values = np.empty(laws.size)
     u = np.empty(laws.size + draws)

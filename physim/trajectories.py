@@ -1,8 +1,8 @@
-"""From a recipe and a range of indices to arrays: the one place where physics, noise and drawing meet.
+"""From a recipe and a range of indices to arrays: physics, noise and drawing meet here alone.
 
 Every trajectory is a pure function of (recipe without n, n_test and shard_size; split; index). A
-trajectory whose bodies leave the canvas is drawn again from the sampler with the next attempt number,
-so that it does not depend on its neighbours either.
+trajectory whose bodies leave the canvas is drawn again from the sampler with the next attempt
+number, so that it does not depend on its neighbours either.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from physim.drawing import canvas, palette
 from physim.errors import SimulationError
 from physim.integrators import rollout
 from physim.recipe import Recipe
+from physim.simulate import failure
 from physim.systems.parameters import LAWS
 
 SPLITS = ("train", "test")
@@ -64,8 +65,8 @@ class Generator:
             The arrays of the format by name, first axis the trajectory.
 
         Raises:
-            SimulationError: A collision, a state that is not finite, or a trajectory that leaves the
-                canvas at every attempt; names the index and the parameters.
+            SimulationError: A collision, a state that is not finite, or a trajectory that leaves
+                the canvas at every attempt; names the index and the parameters.
         """
         index = np.arange(start, stop, dtype=np.int64)
         arrays = self._states(split, index)
@@ -86,7 +87,7 @@ class Generator:
         return arrays
 
     def _states(self, split: str, index: np.ndarray) -> dict[str, np.ndarray]:
-        """States, energies and parameters, each trajectory drawn again until it stays on the canvas."""
+        """States, energies and parameters; a trajectory is drawn again until it stays in sight."""
         n, frames, d = len(index), self.recipe.frames, self.system.dimension
         attempt = np.zeros(n, dtype=np.int32)
         params = np.empty((n, self.system.n_params))
@@ -153,14 +154,8 @@ class Generator:
         )
         if not ok.all():
             first = int(np.flatnonzero(~ok)[0])
-            values = {
-                symbol: params[first, columns].tolist()
-                for symbol, columns in self.system.columns.items()
-            }
-            raise SimulationError(
-                f"{self.recipe.name}, {split} trajectory {index[first]} with {values}: a collision or "
-                f"a state that is not finite; try another integrator than {self.integrator.name}"
-            )
+            row = failure(self.system, int(index[first]), params[first], q0[first], p0[first])
+            raise SimulationError(f"{self.recipe.name}, {split}, {row}")
         return params, q, p
 
     def _images(

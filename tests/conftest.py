@@ -1,7 +1,7 @@
 """Compile the kernels into a cache folder named after their sources, and set up Hypothesis.
 
-Numba notices an edited file, but not an edited helper that was inlined into a kernel of another file.
-A folder named after a hash of all sources cannot hold such a leftover.
+Numba notices an edited file, but not an edited helper that was inlined into a kernel of another
+file. A folder named after a hash of all sources cannot hold such a leftover.
 """
 
 from __future__ import annotations

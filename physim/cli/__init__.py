@@ -1,7 +1,7 @@
 """The command line: a command a file, loaded when it is called.
 
-Errors that the user can mend end with exit status 2 and one sentence; Ctrl-C and SIGTERM with 130 and
-143. Nothing heavy is imported until a command needs it.
+Errors that the user can mend end with exit status 2 and one sentence; Ctrl-C and SIGTERM with 130
+and 143. Nothing heavy is imported until a command needs it.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def _complete_recipe(
     "--param",
     multiple=True,
     metavar="NAME=VALUE|NAME=LO:HI",
-    help="A physical constant or a setting of the sampler, fixed or uniform in a range; repeatable.",
+    help="A physical constant or a setting of the sampler, fixed or uniform; repeatable.",
 )
 @click.option(
     "--integrator",
@@ -199,7 +199,7 @@ class _Progress:
 
     def __init__(self, label: str, total: int, quiet: bool) -> None:
         self.total, self.quiet = total, quiet
-        self.bar = click.progressbar(
+        self.bar: Any = click.progressbar(
             length=total,
             label=label,
             show_pos=True,

@@ -74,9 +74,9 @@ def _systems(name: str | None) -> None:
 
 
 def _integrators() -> None:
-    from physim.integrators import INTEGRATORS
+    from physim.integrators import INTEGRATORS, find
 
-    for integrator in INTEGRATORS.values():
+    for integrator in map(find, INTEGRATORS):
         traits = [
             f"order {integrator.order}" if integrator.order else "exact",
             *(["symplectic"] if integrator.symplectic else []),

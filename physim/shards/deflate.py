@@ -1,15 +1,15 @@
 """Deflate for drawn frames: a standard zlib stream, from matches at a few known distances.
 
-A general compressor looks for the longest earlier match by hashing. Frames are simpler: what repeats
-is the pixel to the left, the row above, or the frame before, so that three comparisons a pixel find
-nearly everything that a hash finds, and the Huffman codes do the rest. The stream depends on the data
-and the arguments alone. (ISA-L, which is as fast, gives streams that differ in a few of a hundred
-chunks from thread to thread, so that a data set could not be made again bit for bit; zlib-ng and
-libdeflate are two to five times slower at the same size.)
+A general compressor looks for the longest earlier match by hashing. Frames are simpler: what
+repeats is the pixel to the left, the row above, or the frame before, so that three comparisons a
+pixel find nearly everything that a hash finds, and the Huffman codes do the rest. The stream
+depends on the data and the arguments alone. (ISA-L, which is as fast, gives streams that differ in
+a few of a hundred chunks from thread to thread, so that a data set could not be made again bit for
+bit; zlib-ng and libdeflate are two to five times slower at the same size.)
 
-Every block is coded with its own Huffman codes (RFC 1951, block type 2). Matches are chosen greedily;
-where none has three bytes, `stride` literals are taken at once, since in a frame matches begin at
-pixels.
+Every block is coded with its own Huffman codes (RFC 1951, block type 2). Matches are chosen
+greedily; where none has three bytes, `stride` literals are taken at once, since in a frame matches
+begin at pixels.
 
 Reference: Deutsch (1996), "DEFLATE compressed data format specification", RFC 1951, and "ZLIB
 compressed data format specification", RFC 1950; Huffman (1952), "A method for the construction of
@@ -367,7 +367,8 @@ def compress(
         distances: Where to look for repetitions, in bytes, the most frequent first; those beyond
             32,768 are left out.
         stride: Bytes that are taken as they are where nothing repeats, such as 3 for a pixel.
-        block: Symbols that share a set of Huffman codes; fewer where the data changes its character.
+        block: Symbols that share a set of Huffman codes; fewer where the data changes its
+            character.
 
     Returns:
         A zlib stream, the same for the same arguments.

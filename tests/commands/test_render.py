@@ -65,7 +65,7 @@ def test_h5py_alone_reads_it_and_the_energy_is_true(rendered):
 
 
 def test_parameters_vary_and_nothing_is_constant(rendered):
-    system, _, _, shard = rendered
+    *_, shard = rendered
     for name in ("image", "q", "p", "energy", "m"):
         assert shard[name].std() > 0
     assert shard["image"].std(axis=(0, 1)).max(axis=2).mean() > 1  # bodies go nearly everywhere
@@ -220,8 +220,9 @@ def test_interrupt_stops_within_a_second_and_leaves_no_half_shard(tmp_path):
 
 def test_memory_does_not_grow_with_n(tmp_path):
     code = (
-        "import physim, resource, sys; physim.render(system='mass_spring', n=int(sys.argv[1]), n_test=0,"
-        " frames=8, out=sys.argv[2]); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "import physim, resource, sys; physim.render(system='mass_spring', n=int(sys.argv[1]),"
+        " n_test=0, frames=8, out=sys.argv[2]);"
+        " print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     peaks = [
         int(
