@@ -244,8 +244,8 @@ def _friction(friction: float) -> str:
     if not friction:
         return ""
     return (
-        f"Friction: dp/dt = −∂H/∂q − c ∂H/∂p with c = {friction:g}, so that the energy falls at the "
-        "rate c ‖∂H/∂p‖².\n"
+        f"Friction: dp/dt = −∂H/∂q − c ∂H/∂p with c = {friction:g}, so that the energy falls at "
+        "the rate c ‖∂H/∂p‖².\n"
     )
 
 
@@ -306,12 +306,13 @@ def _figures(dataset: Dataset) -> str:
         rows.append(("worst energy error, |H/H₀ − 1|", f"{worst:.1e}"))
     redrawn = sum(shard.redrawn for shard in manifest.shards)
     rows.append(("drawn again, having left the canvas", f"{redrawn:,}"))
-    rows.append(("pixel MSE × 10⁴ of the average image", f"{1e4 * _average_image(dataset):.3g}"))
+    average = 1e4 * _average_image(dataset)
+    rows.append(("pixel MSE × 10⁴ of the average image", f"{average:.3g}"))
     note = (
         "\nThe last row is what a model reaches that always answers with the mean of the training "
         "frames: a reconstruction error says little without it.\n"
     )
-    return _table(("", "value"), rows) + note
+    return _table(("figure", "value"), rows) + note
 
 
 def _average_image(dataset: Dataset) -> float:
