@@ -1,0 +1,143 @@
+"""`physim export`: what comes out is what went in, read by the libraries themselves."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+
+import physim
+from physim.cli import cli, run
+from physim.errors import ShardError
+from physim.export import FORMATS, export
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export") / "set"
+    physim.render(
+        system="two_body", n=120, n_test=3, frames=4, resolution=16, out=folder, shard_size=70
+    )
+    return physim.open(folder)
+
+
+def _run(monkeypatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["physim", *arguments])
+    return run(cli)
+
+
+def test_npz(opened, tmp_path):
+    export(opened, "npz", tmp_path / "out")
+    parts = [np.load(path) for path in sorted((tmp_path / "out/train").glob("*.npz"))]
+    assert [len(part["q"]) for part in parts] == [70, 50]
+    for name in opened.train.names:
+        found = np.concatenate([part[name] for part in parts])
+        assert found.dtype == opened.train.array(name).dtype
+        assert np.array_equal(found, opened.train.array(name)[:]), name
+    assert np.array_equal(parts[0]["times"], opened.times)
+
+
+def test_parquet(opened, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    export(opened, "parquet", tmp_path / "out")
+    table = parquet.read_table(tmp_path / "out/train")
+    assert table.num_rows == 120
+    shapes = json.loads(table.schema.metadata[b"shapes"])
+    assert json.loads(table.schema.metadata[b"recipe"]) == opened.settings
+    for name in opened.train.names:
+        expected = opened.train.array(name)[:]
+        assert expected.shape[1:] == tuple(shapes[name])
+        column = table.column(name).combine_chunks()
+        if name == "image":
+            found = np.frombuffer(b"".join(column.to_pylist()), dtype=np.uint8)
+        else:
+            found = column.flatten() if shapes[name] else column
+            found = np.asarray(found)
+        assert found.dtype == expected.dtype, name
+        assert np.array_equal(found.reshape(expected.shape), expected), name
+
+
+def test_parquet_opens_as_a_table_of_hugging_face(opened, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    export(opened, "parquet", tmp_path / "out")
+    table = datasets.load_dataset(
+        "parquet",
+        data_files=str(tmp_path / "out/train/*.parquet"),
+        split="train",
+        cache_dir=str(tmp_path / "cache"),
+    )
+    assert table.num_rows == 120
+    assert np.array_equal(np.array(table[7]["q"]).reshape(4, 4), opened.train.q[7])
+
+
+def test_webdataset(opened, tmp_path):
+    export(opened, "webdataset", tmp_path / "out")
+    samples: dict[str, dict[str, object]] = {}
+    for path in sorted((tmp_path / "out/train").glob("*.tar")):
+        with tarfile.open(path) as tar:
+            for entry in tar:
+                key, extension = entry.name.split(".", 1)
+                data = tar.extractfile(entry).read()
+                value = (
+                    json.loads(data)
+                    if extension == "json"
+                    else np.load(io.BytesIO(data), allow_pickle=False)
+                )
+                samples.setdefault(key, {})[extension] = value
+    assert list(samples) == [f"{i:09d}" for i in range(120)]
+    for i in (0, 69, 70, 119):
+        sample, expected = samples[f"{i:09d}"], opened.train[i]
+        for name, array in expected.items():
+            found = sample[f"{name}.npy"] if np.ndim(array) else sample["json"][name]
+            assert np.array_equal(found, array), name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_files_are_as_many_as_shards_and_nothing_is_left(opened, tmp_path, name):
+    ticks: list[int] = []
+    export(opened, name, tmp_path / "out", ticks.append)
+    assert ticks == [70, 120, 123]
+    files = sorted(path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.*"))
+    assert [path.stem for path in files if path.parent.name] == ["00000", "00000", "00001"]
+    source = json.loads((tmp_path / "out/manifest.source.json").read_text())
+    assert source["recipe"] == opened.settings
+
+
+def test_a_damaged_shard_leaves_no_half_file(opened, tmp_path, monkeypatch):
+    from physim.export import npz
+
+    def fail(*_: object) -> None:
+        (tmp_path / "out/train/.00000.npz.part").write_bytes(b"half")
+        raise ShardError("train/00000.h5: array q is damaged")
+
+    monkeypatch.setattr(npz, "write", fail)
+    with pytest.raises(ShardError, match="is damaged"):
+        export(opened, "npz", tmp_path / "out")
+    assert not list((tmp_path / "out/train").iterdir())
+
+
+def test_the_command(opened, tmp_path, monkeypatch, capsys):
+    out = str(tmp_path / "out")
+    assert _run(monkeypatch, "export", str(opened.path), "--format", "npz", "-o", out) == 0
+    assert "3 npz files" in capsys.readouterr().out
+    assert _run(monkeypatch, "export", str(opened.path), "--format", "npy", "-o", out) == 2
+    assert "did you mean 'npz'" in capsys.readouterr().err
+    same = str(opened.path)
+    assert _run(monkeypatch, "export", same, "--format", "npz", "-o", same) == 2
+    assert "is the data set itself" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    there = str(tmp_path / "file")
+    assert _run(monkeypatch, "export", same, "--format", "npz", "-o", there) == 2
+    assert f"out: cannot write to '{there}'" in capsys.readouterr().err
+    assert _run(monkeypatch, "export", str(tmp_path), "--format", "npz", "-o", out) == 2
+
+
+def test_a_missing_library_names_the_extra(opened, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    out = str(tmp_path / "out")
+    assert _run(monkeypatch, "export", str(opened.path), "--format", "parquet", "-o", out) == 2
+    assert "pip install 'physim[export]'" in capsys.readouterr().err
