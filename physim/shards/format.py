@@ -224,38 +224,3 @@ def chunk_length(name: str, dtype: np.dtype, row: tuple[int, ...], n: int) -> in
         return max(1, min(n, SCALAR_CHUNK_BYTES // size))
     fitting = next((length for length in CHUNK_LENGTHS if length * size <= CHUNK_BYTES), 1)
     return min(n, fitting)
-
-
-def markdown(entries: tuple[Array, ...] | tuple[Attribute, ...]) -> str:
-    """A table of arrays or attributes, for the documents.
-
-    Arguments:
-        entries: `ARRAYS` and the like.
-
-    Returns:
-        Lines of Markdown.
-    """
-    rows = []
-    for entry in entries:
-        if isinstance(entry, Array):
-            shape = ", ".join(entry.dimensions)
-            rows.append(
-                (
-                    f"`{entry.name}`",
-                    f"({shape})",
-                    entry.dtype,
-                    entry.unit,
-                    entry.presence,
-                    entry.description,
-                )
-            )
-        else:
-            rows.append((f"`{entry.name}`", entry.kind, entry.description))
-    is_array = isinstance(entries[0], Array)
-    header = (
-        ("array", "axes", "type", "unit", "present", "meaning")
-        if is_array
-        else ("attribute", "type", "meaning")
-    )
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
