@@ -6,6 +6,7 @@ text.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,7 @@ def text(dataset: Dataset) -> str:
     system = dataset.system
     counts = dataset.manifest.counts
     total = sum(counts.values())
+    files = {split: f"{split}/*.h5" for split, n in counts.items() if n}
     noise = recipe.noise and f" Gaussian noise of σ = {recipe.noise:g} was added before drawing."
     friction = f", with friction c = {recipe.friction:g}" if recipe.friction else ""
     summary = (
@@ -90,7 +92,7 @@ def text(dataset: Dataset) -> str:
         f"the positions, momenta, energies and parameters behind them.{noise or ''}\n"
     )
     parts = [
-        front_matter(recipe.name, system.name, counts),
+        front_matter(recipe.name, [system.name], total, {"default": files}),
         f"# {recipe.name}\n",
         summary,
         "## Physics\n",
@@ -133,43 +135,97 @@ def write(dataset: Dataset) -> Path:
     return path
 
 
-def front_matter(name: str, system: str, counts: Mapping[str, int]) -> str:
+def front_matter(
+    name: str, systems: Iterable[str], total: int, configs: Mapping[str, Mapping[str, str]]
+) -> str:
     """What the Hugging Face Hub reads at the top of a card.
 
     Arguments:
         name: Name of the data set.
-        system: Name of the system.
-        counts: Trajectories of each split.
+        systems: Names of the systems, as tags.
+        total: Trajectories in all.
+        configs: Name of each configuration to its splits and where their files are.
 
     Returns:
         YAML between lines of dashes.
 
     Example:
-        >>> print(front_matter("mine", "pendulum", {"train": 5000}).splitlines()[4])
+        >>> print(front_matter("mine", ["pendulum"], 5000, {"default": {"train": "train/*.h5"}}))
+        ---
+        pretty_name: "mine"
+        license: apache-2.0
+        size_categories:
         - 1K<n<10K
+        tags:
+        - physics
+        - hamiltonian
+        - dynamics
+        - video
+        - pendulum
+        configs:
+        - config_name: default
+          data_files:
+          - split: train
+            path: "train/*.h5"
+        ---
+        <BLANKLINE>
     """
-    order = max(0, len(str(sum(counts.values()))) - 3)
-    size = f"{_ORDERS[order]}<n<{_ORDERS[order + 1]}" if order else "n<1K"
-    files = "".join(
-        f"  - split: {split}\n    path: {split}/*.h5\n" for split, n in counts.items() if n
+    order = max(0, len(str(total)) - 3)
+    lines = [
+        "---",
+        f"pretty_name: {json.dumps(name, ensure_ascii=False)}",
+        "license: apache-2.0",
+        "size_categories:",
+        f"- {_ORDERS[order]}<n<{_ORDERS[order + 1]}" if order else "- n<1K",
+        "tags:",
+        *(f"- {tag}" for tag in ("physics", "hamiltonian", "dynamics", "video", *systems)),
+        "configs:",
+    ]
+    for config, splits in configs.items():
+        lines += [f"- config_name: {config}", "  data_files:"]
+        for split, path in splits.items():
+            lines += [f"  - split: {split}", f"    path: {json.dumps(path)}"]
+    return "\n".join([*lines, "---", ""])
+
+
+def family_front_matter(family: str, names: Iterable[str]) -> str:
+    """The same for a folder with one data set a recipe.
+
+    Arguments:
+        family: Name of the folder, `hgn`.
+        names: Its recipes, `hgn/two_body` and the like.
+
+    Returns:
+        YAML between lines of dashes.
+    """
+    recipes = [Recipe.of(load(name)) for name in names]
+    configs = {
+        Path(recipe.name).name: {
+            split: f"{Path(recipe.name).name}/{split}/*.h5" for split in ("train", "test")
+        }
+        for recipe in recipes
+    }
+    total = sum(recipe.n + (recipe.n_test or 0) for recipe in recipes)
+    return front_matter(family, dict.fromkeys(r.system for r in recipes), total, configs)
+
+
+def equations(names: Iterable[str]) -> str:
+    """The Hamiltonians behind some recipes, each once.
+
+    Arguments:
+        names: Recipes, such as `hgn/two_body`.
+
+    Returns:
+        A list in Markdown.
+
+    Example:
+        >>> print(equations(["hgn/mass_spring"]), end="")
+        - `mass_spring`, a mass on a spring: H = p²/(2m) + k q²/2
+    """
+    systems = {recipe.system: recipe.find_system() for recipe in map(Recipe.of, map(load, names))}
+    return "".join(
+        f"- `{name}`, {system.summary}: H = {system.formula}\n" for name, system in systems.items()
     )
-    return f"""\
----
-pretty_name: "{name}"
-license: apache-2.0
-size_categories:
-- {size}
-tags:
-- physics
-- hamiltonian
-- dynamics
-- video
-- {system}
-configs:
-- config_name: default
-  data_files:
-{files}---
-"""
 
 
 def recipes_table(names: Iterable[str]) -> str:
@@ -183,12 +239,11 @@ def recipes_table(names: Iterable[str]) -> str:
 
     Example:
         >>> print(recipes_table(["hgn/mass_spring"]).splitlines()[0])
-        | recipe | H | parameters | initial state | frames | splits | canvas |
+        | recipe | parameters | initial state | frames | train + test | raw pixels | canvas |
     """
     rows = []
     for name in names:
         recipe = Recipe.of(load(name))
-        system = recipe.find_system()
         constants = [f"{symbol} {_law(value)}" for symbol, value in recipe.parameters.items()]
         if recipe.friction:
             constants.append(f"c {recipe.friction:g}")
@@ -207,20 +262,28 @@ def recipes_table(names: Iterable[str]) -> str:
         rows.append(
             (
                 f"`{name}`",
-                system.formula,
                 "; ".join(constants),
                 "; ".join(words),
                 f"{recipe.frames} at Δt {recipe.dt:g}",
                 f"{recipe.n:,} + {recipe.n_test:,}",
+                f"{(recipe.n + (recipe.n_test or 0)) * recipe.trajectory_bytes / 1e9:.3g} GB",
                 ", ".join(look),
             )
         )
-    header = ("recipe", "H", "parameters", "initial state", "frames", "splits", "canvas")
-    return _table(header, rows)
+    first = ("recipe", "parameters", "initial state", "frames")
+    return table((*first, "train + test", "raw pixels", "canvas"), rows)
 
 
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A table in Markdown; bars in cells are escaped."""
+def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in Markdown; bars in cells are escaped.
+
+    Arguments:
+        header: Of the columns.
+        rows: As many cells each.
+
+    Returns:
+        Lines of Markdown.
+    """
     lines = [header, ("---",) * len(header), *rows]
     return (
         "\n".join(
@@ -266,7 +329,7 @@ def _parameters(dataset: Dataset) -> str:
                 f"{values.min():.4g} … {values.max():.4g}, mean {values.mean():.4g}",
             )
         )
-    return _table(("parameter", "meaning", "drawn from", "in this data set"), rows)
+    return table(("parameter", "meaning", "drawn from", "in this data set"), rows)
 
 
 def _meaning(parameter: Parameter) -> str:
@@ -282,7 +345,7 @@ def _initial(recipe: Recipe) -> str:
     lines = [f"Initial states, sampler `{sampler.name}`: {sampler.summary}.\n"]
     rows = [(f"`{key}`", meanings[key], _law(value)) for key, value in settings.items()]
     if rows:
-        lines.append(_table(("setting", "meaning", "drawn from"), rows))
+        lines.append(table(("setting", "meaning", "drawn from"), rows))
     return "\n".join(lines)
 
 
@@ -306,17 +369,24 @@ def _figures(dataset: Dataset) -> str:
         rows.append(("worst energy error, |H/H₀ − 1|", f"{worst:.1e}"))
     redrawn = sum(shard.redrawn for shard in manifest.shards)
     rows.append(("drawn again, having left the canvas", f"{redrawn:,}"))
-    average = 1e4 * _average_image(dataset)
+    average = 1e4 * average_image(dataset)
     rows.append(("pixel MSE × 10⁴ of the average image", f"{average:.3g}"))
     note = (
         "\nThe last row is what a model reaches that always answers with the mean of the training "
         "frames: a reconstruction error says little without it.\n"
     )
-    return _table(("figure", "value"), rows) + note
+    return table(("figure", "value"), rows) + note
 
 
-def _average_image(dataset: Dataset) -> float:
-    """Mean squared error of the mean training frame on test frames, pixels in 0…1."""
+def average_image(dataset: Dataset) -> float:
+    """Mean squared error of the mean training frame on test frames, pixels in 0…1.
+
+    Arguments:
+        dataset: An open data set with a training split; the first frames of it are looked at.
+
+    Returns:
+        What a model reaches that always draws the same image.
+    """
     frames = max(1, SAMPLE_FRAMES // dataset.recipe.frames)
     train = dataset.splits["train"].image[:frames]
     split = _filled(dataset)[-1]
@@ -338,7 +408,7 @@ def _arrays(split: Split) -> str:
         array = split.array(name)
         shape = ", ".join(("n", *map(str, array.shape[1:])))
         rows.append((f"`{name}`", f"({shape})", str(array.dtype), array.unit, array.description))
-    return _table(("array", "shape", "type", "unit", "meaning"), rows)
+    return table(("array", "shape", "type", "unit", "meaning"), rows)
 
 
 def _versions(versions: Mapping[str, str]) -> str:
