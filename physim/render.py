@@ -134,20 +134,21 @@ def render(
                 progress(written)
 
         count(0)
-        if scheduler:
-            shards = schedulers.cluster(scheduler, recipe, path, todo, count)
-        else:
-            shards = schedulers.threads(
-                recipe, path, todo, workers or schedulers.processors(), count
-            )
         if todo:
             journal = Journal(path)
             journal.begin(_plain(recipe), list(done.values()))
             (path / MANIFEST).unlink(missing_ok=True)
-            for shard in shards:
-                done[shard.name] = shard
+
+            def finished(shard: Shard) -> None:
                 journal.add(shard)
+                done[shard.name] = shard
                 summary.made += shard.trajectories
+
+            if scheduler:
+                schedulers.cluster(scheduler, recipe, path, todo, count, finished)
+            else:
+                threads = workers or schedulers.processors()
+                schedulers.threads(recipe, path, todo, threads, count, finished)
         summary.shards = [done[job.name] for job in everything]
         if todo:
             _finish(path, recipe, summary)

@@ -87,8 +87,13 @@ def jobs(recipe: Recipe) -> Iterator[Job]:
 
 
 def threads(
-    recipe: Recipe, path: Path, todo: list[Job], workers: int, progress: Callable[[int], None]
-) -> Iterator[Shard]:
+    recipe: Recipe,
+    path: Path,
+    todo: list[Job],
+    workers: int,
+    progress: Callable[[int], None],
+    finished: Callable[[Shard], None],
+) -> None:
     """Make shards with threads of this process.
 
     Arguments:
@@ -97,9 +102,7 @@ def threads(
         todo: Shards to make, in order.
         workers: Threads that simulate, draw and compress.
         progress: Called with the number of trajectories that have just been written.
-
-    Yields:
-        Each shard when it is on the disk.
+        finished: Called with each shard when it is on the disk, in order, one at a time.
     """
     generator = Generator(recipe)
     buffers = local()
@@ -119,24 +122,29 @@ def threads(
             for start, stop in job.blocks(recipe.block_size)
         )
         waiting = _ahead(submitted, BLOCKS_AHEAD * workers)
-        closing: deque[Future[Shard]] = deque()
+        closing: deque[Future[None]] = deque()
         try:
             for job in todo:
                 results = (next(waiting).result() for _ in job.blocks(recipe.block_size))
-                writer, worst, redrawn = _write(recipe, path, job, results, progress)
-                closing.append(finisher.submit(_close, writer, job, worst, redrawn))
+                written = _write(recipe, path, job, results, progress)
+                closing.append(finisher.submit(lambda *of: finished(_close(*of)), job, *written))
                 while closing and (closing[0].done() or len(closing) > CLOSING_AHEAD):
-                    yield closing.popleft().result()
+                    closing.popleft().result()
             while closing:
-                yield closing.popleft().result()
+                closing.popleft().result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def cluster(
-    address: str, recipe: Recipe, path: Path, todo: list[Job], progress: Callable[[int], None]
-) -> Iterator[Shard]:
+    address: str,
+    recipe: Recipe,
+    path: Path,
+    todo: list[Job],
+    progress: Callable[[int], None],
+    finished: Callable[[Shard], None],
+) -> None:
     """Make shards on a Dask cluster whose workers see the same folder.
 
     Arguments:
@@ -146,9 +154,7 @@ def cluster(
         path: Folder of the data set, on a file system that all workers share.
         todo: Shards to make.
         progress: Called with the number of trajectories that have just been written.
-
-    Yields:
-        Each shard when it is on the disk, in the order in which they are done.
+        finished: Called with each shard when it is on the disk, as they come.
 
     Raises:
         RecipeError: Dask is not installed, or there is no scheduler at the address.
@@ -180,9 +186,9 @@ def cluster(
         }
         try:
             for future in as_completed(futures):
-                made = future.result()
-                progress(made.trajectories)
-                yield made
+                shard = future.result()
+                finished(shard)
+                progress(shard.trajectories)
         except KilledWorker as error:
             raise ShardError(f"scheduler: a shard lost too many workers ({error})") from None
         finally:
@@ -209,8 +215,7 @@ def make_shard(recipe_json: str, folder: str, job: Job) -> Shard:
         _block(generator, job, start, stop, images)
         for start, stop in job.blocks(recipe.block_size)
     )
-    writer, worst, redrawn = _write(recipe, Path(folder), job, blocks, lambda written: None)
-    return _close(writer, job, worst, redrawn)
+    return _close(job, *_write(recipe, Path(folder), job, blocks, lambda written: None))
 
 
 def attributes(recipe: Recipe, job: Job) -> dict[str, Any]:
@@ -256,7 +261,7 @@ def _write(
     return writer, worst, redrawn
 
 
-def _close(writer: ShardWriter, job: Job, worst: float, redrawn: int) -> Shard:
+def _close(job: Job, writer: ShardWriter, worst: float, redrawn: int) -> Shard:
     """Sync the shard and give it its name."""
     entry = writer.finish()
     return Shard(

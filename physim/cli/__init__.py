@@ -69,8 +69,24 @@ def cli() -> None:
     """
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+_stopped_by: list[int] = []
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    _stopped_by.append(number)
+    check_stopped()
+
+
+def check_stopped() -> None:
+    """Raise again what Ctrl-C or SIGTERM raised, in case that was lost.
+
+    Python drops an exception that a signal handler raises inside a destructor or the callback of a
+    weak reference. A long loop calls this once a round.
+    """
+    if signal.SIGTERM in _stopped_by:
+        raise SystemExit(128 + signal.SIGTERM)
+    if _stopped_by:
+        raise KeyboardInterrupt
 
 
 def run(group: click.Group) -> int:
@@ -82,7 +98,8 @@ def run(group: click.Group) -> int:
     Returns:
         The exit status.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    _stopped_by.clear()
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         result = group.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -99,6 +116,9 @@ def run(group: click.Group) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return result if isinstance(result, int) else 0
 
 

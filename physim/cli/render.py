@@ -10,6 +10,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from physim.cli import check_stopped
+
 
 def _complete_system(
     ctx: click.Context, param: click.Parameter, text: str
@@ -225,6 +227,7 @@ class _Progress:
 
     def update(self, done: int) -> None:
         """Show that `done` trajectories are written; the first call says how many were there."""
+        check_stopped()
         if self.first is None:
             self.first = self.done = done
             return

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from physim.systems.parameters import Parameter
 
 
 @click.command("systems")
@@ -42,35 +47,26 @@ def _systems(name: str | None) -> None:
         system = find(each)
         click.secho(system.name, bold=True)
         click.echo(f"  {system.summary}")
-        click.echo(f"  H = {system.formula}")
-        rows = [("parameter", "meaning", "default", "in hgn/*")]
-        for parameter in system.parameters:
-            many = f" (each of {parameter.components})" if parameter.components > 1 else ""
-            rows.append(
-                (
-                    parameter.symbol,
-                    parameter.meaning + many,
-                    str(parameter.default),
-                    str(parameter.paper),
-                )
-            )
-        for sampler in system.samplers:
-            first = " (default)" if sampler is system.samplers[0] else ""
-            rows.append((f"sampler {sampler.name}{first}", sampler.summary, "", ""))
-            for setting in sampler.settings:
-                rows.append(
-                    (
-                        f"  {setting.symbol}",
-                        setting.meaning,
-                        str(setting.default),
-                        str(setting.paper),
-                    )
-                )
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        for row in rows:
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            click.echo(("  " + "  ".join(cells)).rstrip())
-        click.echo(f"  integrator: {system.default_integrator}\n")
+        click.echo(click.wrap_text(system.formula, 98, "  H = ", "      "))
+        click.echo(f"  integrator: {system.default_integrator} by default\n")
+        _table(system.parameters)
+        for number, sampler in enumerate(system.samplers):
+            which = ", by default" if number == 0 and len(system.samplers) > 1 else ""
+            text = f"{sampler.name}{which}: {sampler.summary}"
+            click.echo(click.wrap_text(text, 98, "  sampler ", "      "))
+            _table(sampler.settings)
+
+
+def _table(parameters: tuple[Parameter, ...]) -> None:
+    rows = [("", "default", "in hgn/*", "")]
+    for parameter in parameters:
+        row = (parameter.symbol, str(parameter.default), str(parameter.paper), parameter.meaning)
+        rows.append(row)
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(("    " + "  ".join(cells)).rstrip())
+    click.echo()
 
 
 def _integrators() -> None:
