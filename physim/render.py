@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from physim import card, dataset, schedulers
 from physim import recipe as recipes
-from physim import schedulers
 from physim.errors import RecipeError, ShardError
 from physim.recipe import Recipe
 from physim.shards import lock, manifest
@@ -196,7 +196,7 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
 
 
 def _finish(path: Path, recipe: Recipe, summary: Summary) -> None:
-    """Write the manifest; a data set is whole once it is there."""
+    """Write the manifest, with which the data set is whole, and its card."""
     for split in SPLITS:
         remove_parts(path / split)  # of workers that were lost
     made = Manifest(
@@ -208,6 +208,7 @@ def _finish(path: Path, recipe: Recipe, summary: Summary) -> None:
         made={"energy_error": summary.energy_error, "redrawn": summary.redrawn},
     )
     manifest.write(path, made)
+    card.write(dataset.open(path))
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
