@@ -25,8 +25,8 @@ CARD = "README.md"
 SAMPLE = 2000
 """Trajectories of a split whose energies are looked at."""
 
-SAMPLE_FRAMES = 200 * 30
-"""Frames whose pixels are looked at."""
+SAMPLE_BYTES = 200 * 30 * 32 * 32 * 3
+"""Pixels of a split that are looked at, at least one trajectory."""
 
 _ORDERS = ("", "1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B")
 
@@ -387,10 +387,10 @@ def average_image(dataset: Dataset) -> float:
     Returns:
         What a model reaches that always draws the same image.
     """
-    frames = max(1, SAMPLE_FRAMES // dataset.recipe.frames)
-    train = dataset.splits["train"].image[:frames]
+    n = max(1, SAMPLE_BYTES // dataset.recipe.trajectory_bytes)
+    train = dataset.splits["train"].image[:n]
     split = _filled(dataset)[-1]
-    test = split.image[:frames]
+    test = split.image[:n]
     mean = train.mean(axis=(0, 1), dtype=np.float64) / 255
     first = test.mean(axis=(0, 1), dtype=np.float64) / 255
     squares = sum(float((part.astype(np.float32) ** 2).sum(dtype=np.float64)) for part in test)

@@ -266,23 +266,39 @@ def _check_size(*sides: int) -> None:
 
 def _indexed(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """At most 256 colours for all frames, (k, 3), and indices into them, (time, h, w)."""
-    flat = frames.reshape(-1, 3).astype(np.uint32)
-    codes = (flat[:, 0] << 16) | (flat[:, 1] << 8) | flat[:, 2]
-    colours, where, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    exact = np.stack([colours >> 16, (colours >> 8) & 255, colours & 255], axis=-1).astype("u1")
-    if len(exact) <= 256:
-        return exact, where.reshape(frames.shape[:3]).astype(np.uint8)
-    # Common colours (background, insides of discs) stay exact; the soft edges share the others.
+    found = [np.unique(_codes(page), return_counts=True) for page in frames]
+    codes, where = np.unique(np.concatenate([page for page, _ in found]), return_inverse=True)
+    colours = np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=-1).astype(np.uint8)
+    palette, nearest = colours, np.arange(len(colours))
+    if len(colours) > 256:
+        counts = np.bincount(where, weights=np.concatenate([number for _, number in found]))
+        palette, nearest = _shared(colours, counts)
+    table = np.zeros(1 << 24, dtype=np.uint8)
+    table[codes] = nearest
+    return palette, np.stack([table[_codes(page)] for page in frames])
+
+
+def _codes(page: np.ndarray) -> np.ndarray:
+    """One number a pixel, red · 2¹⁶ + green · 2⁸ + blue."""
+    red, green, blue = np.moveaxis(page.astype(np.uint32), -1, 0)
+    return (red << 16) | (green << 8) | blue
+
+
+def _shared(colours: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """256 colours, (256, 3), for the (k, 3) given, and which of them stands for each, (k,).
+
+    Common colours (background, insides of discs) stay exact; the soft edges share the others.
+    """
     common = np.argsort(-counts, kind="stable")[:32]
-    edges = Image.fromarray(np.delete(exact, common, axis=0)[None])
-    shared = edges.quantize(256 - len(common), method=Image.Quantize.MEDIANCUT, kmeans=2)
-    found = np.array(shared.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
-    palette = np.concatenate([exact[common], found[: 256 - len(common)]])
-    nearest = np.empty(len(exact), dtype=np.uint8)
-    for start in range(0, len(exact), 4096):
-        part = exact[start : start + 4096, None].astype(np.int32) - palette[None].astype(np.int32)
+    edges = Image.fromarray(np.delete(colours, common, axis=0)[None])
+    image = edges.quantize(256 - len(common), method=Image.Quantize.MEDIANCUT, kmeans=2)
+    found = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    palette = np.concatenate([colours[common], found[: 256 - len(common)]])
+    nearest = np.empty(len(colours), dtype=np.uint8)
+    for start in range(0, len(colours), 4096):
+        part = colours[start : start + 4096, None].astype(int) - palette[None].astype(int)
         nearest[start : start + 4096] = (part**2).sum(axis=-1).argmin(axis=-1)
-    return palette, nearest[where].reshape(frames.shape[:3])
+    return palette, nearest
 
 
 def _mp4_by_pyav(frames: np.ndarray, fps: float, path: Path) -> bool:

@@ -124,7 +124,8 @@ def _orbits(dataset: Dataset, split: str) -> str:
     """Paths of the bodies in the plane, in the colours of the frames."""
     system, style = dataset.system, drawing.find(dataset.recipe.style)
     n = min(8, len(dataset.splits[split]))
-    rows = dataset.splits[split].read(slice(0, n))
+    names = [name for name in ("q", "color") if name in dataset.splits[split]]
+    rows = dataset.splits[split].read(slice(0, n), names)
     params = dataset.params(split, slice(0, n))
     xy = rollout.positions(system, rows["q"], params)
     edge = 1.15 * float(np.abs(xy).max())
