@@ -100,13 +100,16 @@ def row_findings(
     """
     n, recipe, system = len(params), generator.recipe, generator.system
     q, p, energy = arrays["q"], arrays["p"], arrays["energy"]
-    yield arrays["index"] != first + np.arange(n), "index is not its number in the split"
+    yield (
+        np.not_equal(arrays["index"], first + np.arange(n)),
+        "index is not its number in the split",
+    )
     yield arrays["seed"] != recipe.seed, "seed is not that of the recipe"
     yield arrays["attempt"] < 0, "attempt is negative"
     lows, highs = _ranges(recipe, params.shape[1])
-    outside = (params < lows * (1 - 1e-12)) | (params > highs * (1 + 1e-12))
+    outside: np.ndarray = (params < lows * (1 - 1e-12)) | (params > highs * (1 + 1e-12))
     yield outside.any(axis=1), "a parameter is outside its range in the recipe"
-    finite = np.isfinite(q).all((1, 2)) & np.isfinite(p).all((1, 2))
+    finite: np.ndarray = np.isfinite(q).all((1, 2)) & np.isfinite(p).all((1, 2))
     yield ~finite, "a state is not finite"
     exact = rollout.energy(system, q, p, params)
     scale = np.abs(exact).max(axis=1, keepdims=True) + 1e-300

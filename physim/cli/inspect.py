@@ -38,7 +38,7 @@ def _text(found: dict[str, Any]) -> str:
         lines += ["", f"{name}: {counts}, {_size(split['bytes'])}"]
         if not split["trajectories"]:
             continue
-        rows = [("  array", "shape", "type", "raw", "stored", "ratio")]
+        rows: list[tuple[str, ...]] = [("  array", "shape", "type", "raw", "stored", "ratio")]
         for array, about in split["arrays"].items():
             shape = " × ".join(f"{side:,}" for side in about["shape"])
             sizes = (_size(about["raw_bytes"]), _size(about["bytes"]), f"{about['ratio']:.1f}")

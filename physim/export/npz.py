@@ -6,6 +6,7 @@ The arrays of a shard under their names, compressed by `zip`'s deflate, and `tim
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,4 +26,5 @@ def write(dataset: Dataset, split: Split, rows: slice, path: Path) -> None:
         path: The file.
     """
     with path.open("wb") as file:
-        np.savez_compressed(file, times=dataset.times, **split[rows])
+        arrays: dict[str, Any] = {"times": dataset.times, **split[rows]}
+        np.savez_compressed(file, **arrays)

@@ -12,7 +12,6 @@ from physim.errors import ShardError
 from physim.shards.atomic import write_text
 
 MANIFEST = "manifest.json"
-MANIFEST_FORMAT = "physim-dataset"
 MANIFEST_VERSION = 1
 MAX_BYTES = 2**28
 
@@ -64,7 +63,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format: Literal["physim-dataset"] = MANIFEST_FORMAT
+    format: Literal["physim-dataset"] = "physim-dataset"
     format_version: int = MANIFEST_VERSION
     recipe: dict[str, Any]
     seed: Annotated[int, Field(ge=0, lt=2**64)]

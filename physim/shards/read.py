@@ -260,6 +260,11 @@ def _rows(key: Any, n: int) -> tuple[slice | np.ndarray, bool]:
         return np.arange(start, stop, step, dtype=np.int64), False
     if isinstance(key, bool | np.bool_):
         raise IndexError("a single truth value chooses no trajectory")
+    if isinstance(key, int | np.integer):
+        if not -n <= key < n:
+            raise IndexError(f"trajectory {key} of {n}")
+        row = int(key) % n
+        return slice(row, row + 1), True
     given = np.asarray(key)
     if given.dtype == bool:
         if given.shape != (n,):

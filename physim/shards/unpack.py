@@ -97,7 +97,7 @@ def _unpacked(data: bytes, array: ArrayIndex, chunk: int, path: Path) -> np.ndar
             plain = stream.decompress(data, expected + 1)
             if not stream.eof:
                 plain = b""
-    except zlib_ng.error as error:
+    except zlib_ng.error as error:  # type: ignore[misc]  # its stub says otherwise
         raise ShardError(_damage(array, chunk, path, str(error))) from error
     if len(plain) != expected:
         raise ShardError(_damage(array, chunk, path, f"not {expected} bytes"))

@@ -262,7 +262,7 @@ def _checked_attributes(given: Mapping[str, object]) -> dict[str, object]:
         if kind == "string":
             found[name] = str(value)
         elif kind == "integer":
-            found[name] = np.int64(value)  # type: ignore[call-overload]
+            found[name] = np.int64(int(str(value)))
         else:
             found[name] = np.ascontiguousarray(value, dtype="<f8")
     return found
