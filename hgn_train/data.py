@@ -156,7 +156,12 @@ class Batches:
             window = starts[:, None] + torch.arange(self.frames)
             window = window.to(self.device, non_blocking=True)
             row = torch.arange(len(window), device=self.device)[:, None]
-            arrays = {name: array[row, window] for name, array in arrays.items()}
+            arrays = {
+                name: array[row, window]
+                if array.ndim > 1 and array.shape[1] == self.length
+                else array
+                for name, array in arrays.items()
+            }
         return arrays
 
     def _order(self, epoch: int) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,8 @@ class Decoder(nn.Module):
         channels: Channels of a frame.
         slope: Slope of the leaky ReLU below zero.
         maps: Channels of the maps that a vector q is first projected to; 0 if q is maps already.
+        shuffle: How many pixels a side the last convolution makes of each of its own, by
+            rearranging channels: 2 spares the convolutions at full size, 1 is the paper's.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Decoder(nn.Module):
         channels: int = 3,
         slope: float = 0.2,
         maps: int = 0,
+        shuffle: int = 1,
     ) -> None:
         super().__init__()
         self.size = size
@@ -54,8 +57,8 @@ class Decoder(nn.Module):
                 layers.append(Convolution(width, outputs, 3, size=size))
                 width = outputs
             self.blocks.append(layers)
-        self.out = Convolution(width, channels, 3, size=size)
-        self.size_out = size
+        self.out = Convolution(width, channels * shuffle**2, 3, size=size)
+        self.shuffle = shuffle
 
     def start_at(self, colour: Float[Tensor, " channels"]) -> None:
         """Start with frames of one colour.
@@ -64,7 +67,8 @@ class Decoder(nn.Module):
             colour: The mean colour of the data, from 0 to 1.
         """
         with torch.no_grad():
-            self.out.bias.copy_(torch.logit(colour.to(self.out.bias), eps=1e-3))
+            colours = colour.to(self.out.weight).repeat_interleave(self.shuffle**2)
+            self.out.bias.copy_(torch.logit(colours, eps=1e-3))
             self.out.weight *= 0.1
 
     def forward(
@@ -80,4 +84,7 @@ class Decoder(nn.Module):
             x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
             for layer in layers:
                 x = functional.leaky_relu(layer(x), self.slope)
-        return torch.sigmoid(self.out(x).float())
+        x = self.out(x).float()
+        if self.shuffle > 1:
+            x = functional.pixel_shuffle(x, self.shuffle)
+        return torch.sigmoid(x)

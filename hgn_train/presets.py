@@ -29,7 +29,7 @@ PRESETS: dict[str, Preset] = {
             "anchor": "last",
             "state": "vector",
             "transform": False,
-            "encoder": ((64, 64), (64, 64), (64, 64)),
+            "encoder": ((64, 64), (64, 64), (64, 64, 64)),
             "hamiltonian": (250, 250, 250, 250),
             "activation": "swish",
             "objective": "elbo",

@@ -178,7 +178,7 @@ def drawn(
         (
             f"rollout-{index}.png",
             (
-                "A test trajectory and what the model makes of its first frames: every second frame "
+                "A test trajectory and what the model makes of its first frames: each other frame "
                 "of the original and the reconstruction; then, each below the simulator's own, "
                 "backward in time from the inferred state, at double and at half speed."
             ),

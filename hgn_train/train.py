@@ -176,7 +176,12 @@ def fit(
             }
             checkpoint.write(run / "checkpoints" / name, Checkpoint(content, step, facts))
 
-    with stop_signals() as signals, deterministic(t.deterministic), flushed_denormals():
+    with (
+        contextlib.closing(log) if log is not None else contextlib.nullcontext(),
+        stop_signals() as signals,
+        deterministic(t.deterministic),
+        flushed_denormals(),
+    ):
         step = first
         while step < t.steps:
             for group in optimizer.param_groups:
@@ -233,8 +238,7 @@ def fit(
                 stopped = signals[0] if signals else "SIGTERM"
                 break
     seconds = time.perf_counter() - started
-    if log is not None:
-        log.close()
+    if fabric.is_global_zero:
         write_timing(run, seconds, fabric.device, resume)
     collapsed = share < COLLAPSED_SHARE and step == t.steps
     return Outcome(step, stopped, collapsed, share, seconds)

@@ -60,6 +60,7 @@ class HGNSettings:
         activation: Smooth activation of T and V.
         decoder: Widths of the decoder's blocks.
         maps: Channels of the maps that a vector q is projected to.
+        shuffle: Pixels a side that the decoder's last convolution makes of each of its own.
         objective: `geco` or `elbo`.
         kappa: GECO's error a value that is good enough.
         alpha: GECO's memory.
@@ -71,6 +72,11 @@ class HGNSettings:
         both_ways: Whether half of each batch is inferred from the last frames and rolled out
             backward in time; needs an odd number of inference frames and the anchor in their
             middle.
+        consistency: Weight of the distance between rolled-out states and those inferred from
+            other windows of the same trajectory, in units of the variance of states; 0 for none,
+            as in the paper. It binds the learned flow to itself: what it reaches is again a state
+            that the encoder knows, so that rollouts go on beyond the length trained on.
+        consistency_delay: Updates before it counts; it then rises over as many.
     """
 
     frames: int = 30
@@ -92,6 +98,7 @@ class HGNSettings:
     activation: str = "softplus"
     decoder: Widths = ((64, 64), (64, 64), (64, 64))
     maps: int = 16
+    shuffle: int = 1
     objective: Literal["geco", "elbo"] = "geco"
     kappa: float = 0.001
     alpha: float = 0.0
@@ -101,6 +108,8 @@ class HGNSettings:
     log_sigma: float = -2.0
     decoded: int = 0
     both_ways: bool = False
+    consistency: float = 0.0
+    consistency_delay: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what makes no model.
@@ -136,10 +145,10 @@ class HGNSettings:
                 f"both_ways: got {self.inference_frames} inference frames with anchor "
                 f"'{self.anchor}', expected an odd number with anchor 'middle'"
             )
-        if self.resolution % 2 ** len(self.decoder):
+        if self.resolution % (growth := self.shuffle * 2 ** len(self.decoder)):
             raise PhysimError(
-                f"resolution: got {self.resolution}, expected a multiple of "
-                f"{2 ** len(self.decoder)}"
+                f"resolution: got {self.resolution}, expected a multiple of {growth}, by which "
+                "the decoder grows its maps"
             )
         integrators.find(self.integrator, self.separable)
 
@@ -163,6 +172,7 @@ POSITIVE = (
     "latent_size",
     "dt",
     "substeps",
+    "shuffle",
     "kappa",
     "multiplier",
 )
@@ -200,7 +210,7 @@ class HGN(nn.Module):
         self.settings = settings
         s = settings
         stacked = s.inference_frames * s.channels
-        size = s.resolution // 2 ** len(s.decoder)
+        size = s.resolution // (s.shuffle * 2 ** len(s.decoder))
         encoder = MapEncoder if s.state == "maps" else VectorEncoder
         self.encoder = encoder(stacked, s.resolution, s.encoder, s.latent_size, s.log_sigma)
         if s.state == "maps" and self.encoder.size != size:
@@ -222,7 +232,7 @@ class HGN(nn.Module):
         ]
         self.hamiltonian = Separable(*energies) if s.separable else Joint(*energies)
         slope, maps = (0.2, 0) if s.state == "maps" else (0.01, s.maps)
-        self.decoder = Decoder(s.state_size, size, s.decoder, s.channels, slope, maps)
+        self.decoder = Decoder(s.state_size, size, s.decoder, s.channels, slope, maps, s.shuffle)
         self.geco = Geco(s.kappa, s.alpha, s.multiplier) if s.objective == "geco" else None
         self.register_buffer("updates", torch.zeros(()))
         self.latent_shape = (s.latent_size, size, size) if s.state == "maps" else (s.latent_size,)
@@ -241,7 +251,7 @@ class HGN(nn.Module):
 
         Returns:
             `noise`, (batch, *latent), and `shown`, (batch, decoded), where some frames are left
-            out.
+            out; `window`, (batch,), the start of the window that consistency looks at.
         """
         s, device = self.settings, generator.device
         drawn = {}
@@ -251,6 +261,11 @@ class HGN(nn.Module):
         if s.decoded:
             order = torch.rand(batch_size, s.frames, generator=generator, device=device).argsort(1)
             drawn["shown"] = order[:, : s.decoded]
+        if s.consistency:
+            last = s.frames - s.inference_frames
+            drawn["window"] = torch.randint(
+                last + 1, (batch_size,), generator=generator, device=device
+            )
         return drawn
 
     def forward(
@@ -278,7 +293,8 @@ class HGN(nn.Module):
             dt = s.dt * torch.cat([sign[:half], -sign[half:]])
         mean, log_sigma = self.encoder(stacked(seen))
         z = mean + torch.exp(log_sigma) * draws["noise"] if s.stochastic else mean
-        q, _ = self.unroll(*self.state(z), dt, s.frames - 1 - s.inferred, s.inferred)
+        q, p = self.unroll(*self.state(z), dt, s.frames - 1 - s.inferred, s.inferred)
+        apart = self.inconsistency(images, q, p, draws["window"]) if s.consistency else None
         if s.decoded:
             rows = torch.arange(len(q), device=q.device)[:, None]
             q, images = q[rows, draws["shown"]], images[rows, draws["shown"]]
@@ -294,12 +310,42 @@ class HGN(nn.Module):
             loss, multiplier = self.geco(error, weighed), self.geco.multiplier
         if self.training:
             self.updates += 1
-        return {
+        out = {
             "loss": loss,
             "error": error.detach(),
             "divergence": divergence.detach(),
             "multiplier": multiplier.detach(),
         }
+        if apart is not None:
+            late = (self.updates - s.consistency_delay) / max(1, s.consistency_delay)
+            out["loss"] = loss + s.consistency * late.clamp(0, 1) * apart
+            out["inconsistency"] = apart.detach()
+        return out
+
+    def inconsistency(self, images: Tensor, q: Tensor, p: Tensor, window: Tensor) -> Tensor:
+        """Squared distance of rolled-out states from inferred ones, over the variance of states.
+
+        Arguments:
+            images: What the rollout should show, in its order, (batch, frames, …).
+            q: Rolled-out positions, (batch, frames, *state).
+            p: Rolled-out momenta.
+            window: Start of the window to infer from, one a trajectory.
+
+        Returns:
+            A scalar: 0 where flow and encoder agree, about 2 where they have nothing in common.
+        """
+        s = self.settings
+        rows = torch.arange(len(q), device=q.device)
+        frames = window[:, None] + torch.arange(s.inference_frames, device=q.device)
+        if s.both_ways:  # the second half of the rollouts is in reverse, the encoder never is
+            half = len(q) // 2
+            frames = torch.cat([frames[:half], frames[half:].flip(1)])
+        mean, _ = self.encoder(stacked(images[rows[:, None], frames]))
+        inferred = torch.cat(self.state(mean), 1)
+        at = window + s.inferred
+        reached = torch.cat([q[rows, at], p[rows, at]], 1)
+        spread = inferred.detach().var(0).mean()
+        return ((reached - inferred) ** 2).mean() / (spread + 1e-6)
 
     def infer(
         self, images: UInt8[Tensor, "batch time height width channel"]

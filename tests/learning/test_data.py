@@ -1,0 +1,93 @@
+"""Batches: every trajectory once an epoch, the same after a resume, and never another process's."""
+
+import numpy as np
+import pytest
+import torch
+
+import physim
+from hgn_train import data
+from hgn_train.data import Batches, TrajectoryWindows
+from physim.errors import PhysimError
+
+
+@pytest.fixture
+def split(tiny_data):
+    return physim.open(tiny_data).train
+
+
+def batches(split, **settings):
+    given = {
+        "names": ("image", "index"),
+        "device": torch.device("cpu"),
+        "batch_size": 16,
+        "seed": 1,
+    }
+    return Batches(split, **(given | settings))
+
+
+def test_an_epoch_shows_every_trajectory_once(split):
+    found = batches(split)
+    seen = torch.cat([found.batch(step)["index"] for step in range(found.steps_per_epoch)])
+    assert sorted(seen.tolist()) == list(range(512))
+    again = torch.cat([found.batch(step)["index"] for step in range(32, 64)])
+    assert sorted(again.tolist()) == list(range(512))
+    assert again.tolist() != seen.tolist()
+
+
+def test_images_are_those_of_the_shards(split):
+    found = batches(split).batch(3)
+    truth = split.image[found["index"].numpy()]
+    assert found["image"].dtype == torch.uint8
+    np.testing.assert_array_equal(found["image"].numpy(), truth)
+
+
+def test_a_batch_follows_from_its_step_alone(split):
+    first, second = batches(split), batches(split)
+    first.batch(40)
+    assert torch.equal(first.batch(5)["index"], second.batch(5)["index"])
+
+
+def test_processes_share_a_batch(split):
+    whole = batches(split, batch_size=16).batch(2)["index"]
+    parts = [batches(split, batch_size=8, rank=r, world_size=2).batch(2)["index"] for r in (0, 1)]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+def test_what_does_not_fit_is_streamed_alike(split, monkeypatch):
+    resident = batches(split, frames=8)
+    monkeypatch.setattr(data, "free_memory", lambda device: 0.0)
+    streamed = batches(split, frames=8)
+    assert streamed.resident is None
+    assert torch.equal(streamed.batch(1)["image"], resident.batch(1)["image"])
+
+
+def test_windows_start_at_random(split):
+    found = batches(split, frames=8).batch(0)
+    truth = split.image[found["index"].numpy()]
+    starts = []
+    for window, whole in zip(found["image"].numpy(), truth, strict=True):
+        starts += [s for s in range(5) if np.array_equal(window, whole[s : s + 8])][:1]
+    assert len(starts) == 16
+    assert len(set(starts)) > 1
+
+
+def test_windows_work_with_a_data_loader(split):
+    windows = TrajectoryWindows(split, frames=5, stride=7, names=("image", "q"))
+    assert len(windows) == 512 * 2
+    loader = torch.utils.data.DataLoader(windows, batch_size=4)
+    batch = next(iter(loader))
+    assert batch["image"].shape == (4, 5, 16, 16, 3)
+    assert batch["q"].dtype == torch.float32
+    np.testing.assert_array_equal(windows[1]["image"].numpy(), split.image[0][7:12])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"trajectories": 513}, "trajectories: got 513"),
+        ({"batch_size": 513}, "batch_size: got 513"),
+    ],
+)
+def test_too_much_is_refused(split, settings, message):
+    with pytest.raises(PhysimError, match=message):
+        batches(split, **settings)

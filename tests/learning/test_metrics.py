@@ -1,0 +1,83 @@
+"""Measures, on cases whose value is known."""
+
+import numpy as np
+import pytest
+
+from hgn_train import metrics
+
+
+def test_valid_prediction_time_counts_to_the_first_bad_frame():
+    truth = np.ones((3, 5, 2))
+    drawn = truth.copy()
+    drawn[0, 3:] = 0
+    drawn[1, 0] = 0
+    assert metrics.valid_prediction_time(drawn, truth).tolist() == [3, 0, 5]
+
+
+def test_valid_prediction_time_is_relative_to_the_frame():
+    truth = np.full((1, 2, 2), 10.0)
+    drawn = truth + 1.5  # 2.25 of 100: below 0.025
+    assert metrics.valid_prediction_time(drawn, truth).tolist() == [2]
+    assert metrics.valid_prediction_time(truth + 1.6, truth).tolist() == [0]
+
+
+def test_share_explained_between_its_references():
+    assert metrics.share_explained(0.5, average=10.0, oracle=0.5) == 1.0
+    assert metrics.share_explained(10.0, average=10.0, oracle=0.5) == 0.0
+
+
+def test_energy_statistics_of_constant_rollouts():
+    energy = np.repeat(np.array([[1.0], [3.0]]), 4, axis=1)
+    assert metrics.energy_statistics(energy) == {"mean": 2, "variance": 0, "relative_spread": 0}
+
+
+def circle(rng, n=5, frames=40):
+    t = np.linspace(0, 2, frames) + rng.uniform(0, 6, (n, 1))
+    r = rng.uniform(0.3, 1, (n, 1))
+    return np.stack([r * np.cos(t), -r * np.sin(t)], -1)
+
+
+def test_symetric_accepts_a_symplectic_map():
+    """A linear canonical map, and one time-reversed and scaled."""
+    rng = np.random.default_rng(0)
+    state = circle(rng)
+    matrix = np.array([[2.0, 1.0], [3.0, 2.0]])  # determinant 1
+    found = metrics.symetric(state @ matrix.T, state)
+    assert found.good
+    assert found.order == 1
+
+
+def test_symetric_refuses_what_is_not():
+    """Two latent planes that each hold only part: q in one, p as a q of the other."""
+    rng = np.random.default_rng(0)
+    state = circle(rng)
+    other = circle(rng)
+    latent = np.stack([state[..., 0], state[..., 1], other[..., 0], other[..., 1]], -1)
+    found = metrics.symetric(latent, state)  # q and p both among the latent positions
+    assert found.r2 > 0.9
+    assert not found.good
+
+
+def test_symetric_needs_a_map_at_all():
+    rng = np.random.default_rng(0)
+    found = metrics.symetric(rng.normal(size=(5, 40, 2)), circle(rng))
+    assert not found.good
+
+
+def test_readout_of_linear_and_quadratic_maps():
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(600, 4))
+    linear = latent @ rng.normal(size=(4, 2))
+    assert metrics.readout(latent[:400], linear[:400], latent[400:], linear[400:]).linear > 0.999
+    square = latent[:, :2] ** 2
+    found = metrics.readout(latent[:400], square[:400], latent[400:], square[400:])
+    assert found.linear < 0.2
+    assert found.quadratic > 0.95
+
+
+def test_nearest_distance_is_zero_for_what_is_there():
+    rng = np.random.default_rng(0)
+    real = rng.random((50, 12))
+    assert metrics.nearest_distances(real[:5], real).max() < 1e-12
+    slow = [np.min(np.mean((real[1:] - real[0]) ** 2, axis=1))]
+    assert metrics.nearest_distances(real[:1], real[1:]) == pytest.approx(slow)

@@ -1,0 +1,221 @@
+"""HGN: sizes of the paper, gradients everywhere, ablations, and the same loss compiled as eager."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from hgn_train import models
+from hgn_train.models.hgn import HGN, HGNSettings, kl_from_standard_normal, pixels, stacked
+from hgn_train.presets import PRESETS, settings_of
+from physim.errors import PhysimError
+
+TINY = PRESETS["test"][0]
+VARIANTS = {
+    "elbo": {},
+    "geco": {"objective": "geco"},
+    "maps": {
+        "state": "maps",
+        "resolution": 16,
+        "encoder": ((6,), (6,)),
+        "hamiltonian": (6, 6),
+        "objective": "geco",
+    },
+    "joint": {"separable": False, "integrator": "midpoint"},
+    "joint-maps": {
+        "state": "maps",
+        "encoder": ((6,), (6,)),
+        "hamiltonian": (6, 6),
+        "separable": False,
+        "integrator": "rk4",
+    },
+    "euler": {"integrator": "euler"},
+    "yoshida4": {"integrator": "yoshida4", "substeps": 2},
+    "deterministic": {"stochastic": False},
+    "no-transform": {"transform": False},
+    "both-ways": {"both_ways": True},
+    "autoencoding": {"inference_frames": 10, "anchor": "first"},
+    "some-frames": {"decoded": 4},
+    "beta-delay": {"beta_delay": 5},
+    "consistency": {"consistency": 0.1, "both_ways": True},
+    "shuffle": {"decoder": ((8,),), "shuffle": 2},
+}
+
+
+def tiny(**changes):
+    torch.manual_seed(0)
+    return HGN(HGNSettings(**(TINY | changes)))
+
+
+def batch(settings, n=4):
+    generator = torch.Generator().manual_seed(3)
+    shape = (n, settings.frames, settings.resolution, settings.resolution, 3)
+    return {"image": torch.randint(256, shape, dtype=torch.uint8, generator=generator)}
+
+
+def draws(model, n=4):
+    return model.draws(n, torch.Generator().manual_seed(4))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_gradient_reaches_every_parameter(name):
+    model = tiny(**VARIANTS[name])
+    model.updates += 1  # beyond a delay, beta is above 0
+    out = model(batch(model.settings), draws(model))
+    out["loss"].backward()
+    # a constant added to an energy moves nothing; without sampling σ is unused
+    for key, weight in model.named_parameters():
+        if key.startswith("hamiltonian") and key.endswith(f"layers.{last_layer(model)}.bias"):
+            continue
+        assert weight.grad is not None, key
+        assert weight.grad.abs().max() > 0, key
+    assert all(torch.isfinite(value) for value in out.values())
+
+
+def last_layer(model):
+    parts = [key for key, _ in model.named_parameters() if key.startswith("hamiltonian")]
+    return max(int(key.split(".layers.")[1].split(".")[0]) for key in parts)
+
+
+def test_sizes_of_the_authors_code():
+    """Parameters as counted there for 31 frames; theirs has one more, GECO's."""
+    model = HGN(HGNSettings(frames=31, inference_frames=31, objective="elbo"))
+    counts = {
+        name: sum(w.numel() for w in part.parameters()) for name, part in model.named_children()
+    }
+    assert counts["encoder"] == 208_864
+    assert counts["transform"] == 147_744
+    assert counts["hamiltonian"] == 2 * 46_049
+    assert counts["decoder"] == 196_835
+    assert sum(counts.values()) == 645_541
+
+
+def test_plus_has_the_sizes_of_the_authors_code():
+    """The decoder's slope and the encoder's widths as there: 64, 64 a block, the last 64 = 2·32."""
+    model = HGN(settings_of("plus", "").network)
+    energies = model.hamiltonian
+    assert sum(w.numel() for w in energies.kinetic.parameters()) == 192_751
+    assert sum(w.numel() for w in model.decoder.parameters()) == 201_187
+    assert sum(w.numel() for w in model.encoder.parameters()) == 295_872
+
+
+@pytest.mark.parametrize("name", ["elbo", "geco", "maps", "consistency", "some-frames"])
+def test_compiled_whole_equals_eager(name):
+    """One graph, no break; the order of sums may differ, in float32."""
+    eager, same = tiny(**VARIANTS[name]), tiny(**VARIANTS[name])
+    compiled = torch.compile(same, fullgraph=True, backend="aot_eager")
+    given, drawn = batch(eager.settings), draws(eager)
+    expected, found = eager(given, drawn), compiled(given, drawn)
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-5, atol=1e-7)  # float32 inside
+    expected["loss"].backward()
+    found["loss"].backward()
+    for (key, a), b in zip(eager.named_parameters(), same.parameters(), strict=True):
+        if a.grad is not None:
+            scale = a.grad.abs().max() + 1e-12
+            assert (a.grad - b.grad).abs().max() <= 1e-4 * scale, key
+
+
+@pytest.mark.slow
+def test_compiled_by_inductor_equals_eager():
+    eager, same = tiny(), tiny()
+    compiled = torch.compile(same, fullgraph=True)
+    given, drawn = batch(eager.settings), draws(eager)
+    expected, found = eager(given, drawn)["loss"], compiled(given, drawn)["loss"]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_a_batch_can_be_overfitted(tiny_data):
+    import physim
+
+    model = tiny(stochastic=False, beta=0.0)
+    given = {"image": torch.from_numpy(physim.open(tiny_data).train.image[:4][:, :10])}
+    model.prepare(given)
+    average = ((pixels(given["image"]) - pixels(given["image"]).mean((0, 1))) ** 2).mean().item()
+    optimizer = torch.optim.Adam(model.parameters(), 5e-3)
+    for _ in range(250):
+        out = model(given, {})
+        optimizer.zero_grad()
+        out["loss"].backward()
+        optimizer.step()
+    assert out["error"].item() < 0.15 * average
+
+
+def test_rollout_is_chronological_and_reverses():
+    model = tiny().eval()
+    given = batch(model.settings)["image"]
+    with torch.no_grad():
+        z, _ = model.infer(given)
+        whole = model.rollout(z, 5, 4)
+        forward = model.rollout(z, 5)
+        assert whole.images.shape[:2] == (4, 10)
+        torch.testing.assert_close(whole.q[:, 4:], forward.q)
+        # from the earliest state forward again, through the same states
+        q, _ = model.unroll(whole.q[:, 0], whole.p[:, 0], model.settings.dt, 9)
+        torch.testing.assert_close(q, whole.q, rtol=1e-4, atol=1e-5)  # float32
+        half = model.rollout(z, 10, 0, speed=0.5)
+    assert (half.q[:, 2] - forward.q[:, 1]).abs().max() < 1e-2
+    assert whole.energy.shape == (4, 10)
+
+
+def test_evaluation_draws_nothing_at_random():
+    model = tiny().eval()
+    given = batch(model.settings)["image"]
+    with torch.no_grad():
+        first, second = (model.rollout(model.infer(given)[0], 3).images for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_frames_are_stacked_in_time_then_colour():
+    image = torch.zeros(1, 2, 1, 1, 3, dtype=torch.uint8)
+    image[0, 1, 0, 0, 2] = 255
+    assert stacked(image).flatten().tolist() == [0, 0, 0, 0, 0, 1]
+
+
+def test_divergence_is_that_of_torch_distributions():
+    mean, log_sigma = torch.randn(5, 3, 2), torch.randn(5, 3, 2)
+    normal = torch.distributions.Normal
+    truth = torch.distributions.kl_divergence(normal(mean, log_sigma.exp()), normal(0.0, 1.0))
+    torch.testing.assert_close(kl_from_standard_normal(mean, log_sigma), truth.sum((1, 2)))
+
+
+def test_both_ways_reverses_half_of_the_batch():
+    """A rollout that is its own mirror image has the same loss both ways."""
+    model = tiny(both_ways=True, stochastic=False).eval()
+    given = batch(model.settings)["image"]
+    mirrored = torch.cat([given[:2], given[:2].flip(1)])
+    out = model({"image": mirrored}, {})
+    one_way = tiny(both_ways=False, stochastic=False).eval()
+    one_way.load_state_dict(model.state_dict())
+    q, p = one_way.state(one_way.infer(mirrored[2:].flip(1)[:, :3].flip(1))[0])
+    assert q.shape == p.shape
+    assert torch.isfinite(out["loss"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"inference_frames": 11}, "inference_frames: got 11, expected from 1 to 10"),
+        ({"decoded": 11}, "decoded: got 11"),
+        ({"state": "graph"}, "state: got 'graph', expected one of maps, vector"),
+        ({"transform": False, "latent_size": 9}, "latent_size: got 9"),
+        ({"both_ways": True, "anchor": "last"}, "both_ways"),
+        ({"separable": False, "integrator": "leapfrog"}, "needs H = T"),
+        ({"resolution": 18}, "resolution: got 18, expected a multiple of 4"),
+        ({"dt": 0.0}, "dt: got 0.0"),
+    ],
+)
+def test_settings_that_make_no_model(changes, message):
+    with pytest.raises(PhysimError, match=message):
+        HGNSettings(**(TINY | changes))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_build_and_survive_json(preset):
+    from hgn_train.settings import RunSettings
+
+    chosen = settings_of(preset, "somewhere")
+    assert RunSettings.from_json(chosen.to_json(), "test") == chosen
+    assert json.loads(chosen.to_json())["preset"] == preset
+    models.find("hgn").build(dataclasses.replace(chosen.network))

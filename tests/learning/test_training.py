@@ -1,0 +1,180 @@
+"""The training loop: it learns, resumes bit by bit, stops when asked, and says what went wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import torch
+
+from hgn_train import checkpoint, train
+from hgn_train.presets import settings_of
+from physim.errors import PhysimError
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning")
+
+
+def losses(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [(line["step"], line["loss"]) for line in lines if "loss" in line]
+
+
+def tensors(run, name=checkpoint.LAST):
+    return checkpoint.read(run / "checkpoints" / name).tensors
+
+
+def test_beats_the_average_image(tiny_run):
+    """By 20 % in 200 steps of 16 rollouts; a model that has not moved stays at 0."""
+    found = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
+    shares = [line["share_explained"] for line in found if "share_explained" in line]
+    assert shares[-1] > 0.2
+    assert shares[-1] > shares[0]
+    assert {"config.json", "timing.json", "metrics.jsonl", "checkpoints", "tensorboard"} <= {
+        entry.name for entry in tiny_run.iterdir()
+    }
+
+
+@pytest.mark.parametrize("objective", ["elbo", "geco"])
+def test_resumed_is_bit_identical(tiny_data, tmp_path, objective):
+    changes = {"objective": objective, "decoded": 4}
+    whole = settings_of(
+        "test", str(tiny_data), network=changes, train={"steps": 40, "save_every": 20}
+    )
+    train.fit(whole, tmp_path / "whole", accelerator="cpu")
+    stopped = tmp_path / "stopped"
+
+    def stop_at(line):
+        if line["step"] == 20 and "loss" in line:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    outcome = train.fit(whole, stopped, accelerator="cpu", report=stop_at)
+    assert outcome.stopped == "SIGTERM"
+    assert outcome.step == 21
+    outcome = train.fit(whole, stopped, resume=True, accelerator="cpu")
+    assert outcome.step == 40
+    a, b = tensors(tmp_path / "whole"), tensors(stopped)
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+    assert dict(losses(tmp_path / "whole"))[40] == dict(losses(stopped))[40]
+
+
+def test_the_seed_decides_everything(tiny_data, tmp_path):
+    def fit(name, seed):
+        chosen = settings_of("test", str(tiny_data), train={"steps": 10, "seed": seed})
+        train.fit(chosen, tmp_path / name, accelerator="cpu")
+        return losses(tmp_path / name)
+
+    assert fit("a", 0) == fit("b", 0)
+    assert fit("c", 1) != fit("a2", 0)
+
+
+def test_saved_and_loaded_is_bit_identical(tiny_run, tmp_path):
+    model, chosen, saved = checkpoint.load_model(tiny_run, torch.device("cpu"))
+    path = tmp_path / "again.safetensors"
+    content = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    checkpoint.write(path, checkpoint.Checkpoint(content, saved.step, saved.facts))
+    again = checkpoint.read(path)
+    assert again.step == saved.step
+    assert again.facts == saved.facts
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(again.part("model")[name], tensor)
+    assert chosen.preset == "test"
+
+
+def test_a_loss_that_is_not_finite_stops(tiny_data, tmp_path):
+    chosen = settings_of(
+        "test", str(tiny_data), train={"steps": 40, "learning_rate": 1e20, "warmup": 0, "clip": 0}
+    )
+    with pytest.raises(train.DivergedError, match=r"step \d+: the loss is not finite.*none"):
+        train.fit(chosen, tmp_path / "run", accelerator="cpu")
+    assert not (tmp_path / "run" / "checkpoints" / checkpoint.LAST).exists()
+
+
+def test_a_collapse_is_reported(tiny_data, tmp_path):
+    """A weight of the divergence that leaves nothing for the picture."""
+    chosen = settings_of("test", str(tiny_data), network={"beta": 1e4}, train={"steps": 30})
+    outcome = train.fit(chosen, tmp_path / "run", accelerator="cpu")
+    assert outcome.collapsed
+    assert outcome.share_explained < train.COLLAPSED_SHARE
+
+
+def test_training_calls_no_item(tiny_data, tmp_path, monkeypatch):
+    """Between lines of metrics a step never asks the device for a number."""
+    asked = []
+    for name in ("item", "__bool__", "__float__", "__int__", "tolist"):
+        before = getattr(torch.Tensor, name)
+        monkeypatch.setattr(
+            torch.Tensor, name, lambda self, b=before, n=name: asked.append(n) or b(self)
+        )
+    chosen = settings_of("test", str(tiny_data), train={"steps": 1, "log_every": 100})
+    from hgn_train.models.hgn import HGN
+
+    model = HGN(chosen.network)
+    images = torch.zeros(4, 10, 16, 16, 3, dtype=torch.uint8)
+    asked.clear()
+    out = model({"image": images}, model.draws(4, torch.Generator()))
+    out["loss"].backward()
+    assert asked == []
+
+
+def test_a_run_is_not_overwritten(tiny_run, tiny_data):
+    with pytest.raises(PhysimError, match="holds a run already"):
+        train.fit(settings_of("test", str(tiny_data)), tiny_run, accelerator="cpu")
+
+
+@pytest.mark.slow
+def test_two_processes_train_like_one(tiny_data, tmp_path):
+    """Gradients are averaged over processes: gloo on the CPU, started as torchrun does."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
+    command += ["hgn_train", "fit", "--data", str(tiny_data), "--preset", "test", "--quiet"]
+    command += ["--out", str(tmp_path / "two"), "--steps", "60", "--device", "cpu"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    one = settings_of("test", str(tiny_data), train={"steps": 60})
+    train.fit(one, tmp_path / "one", accelerator="cpu")
+    two_end, one_end = losses(tmp_path / "two")[-1][1], losses(tmp_path / "one")[-1][1]
+    assert abs(two_end / one_end - 1) < 0.5  # other noise a process, the same task
+
+
+@pytest.mark.slow
+def test_sigterm_of_a_command_saves_and_resumes(tiny_data, tmp_path):
+    run = tmp_path / "run"
+    command = [
+        sys.executable,
+        "-m",
+        "hgn_train",
+        "fit",
+        "--data",
+        str(tiny_data),
+        "--preset",
+        "test",
+    ]
+    command += ["--out", str(run), "--steps", "5000", "--device", "cpu", "--quiet"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def wait_for_a_line():
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if (run / "metrics.jsonl").is_file() and (run / "metrics.jsonl").read_text():
+                return
+            time.sleep(0.2)
+
+    waiter = threading.Thread(target=wait_for_a_line)
+    waiter.start()
+    waiter.join()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "stopped by SIGTERM; go on with --resume" in out
+    assert checkpoint.read(run / "checkpoints" / checkpoint.LAST).step > 0
