@@ -10,7 +10,7 @@ from string import Template
 from physim import __version__, card
 from physim.dataset import Dataset
 from physim.errors import RecipeError, ShardError
-from physim.report import films, markdown, physics
+from physim.report import energies, films, markdown, portraits
 from physim.verify import Verification
 from physim.verify import verify as verified
 
@@ -66,11 +66,11 @@ def page(dataset: Dataset, verification: Verification | None = None) -> str:
         films=films.films(dataset, split),
         plane=plane,
         plane_lede=html.escape(_PLANES[plane]),
-        portraits=physics.portraits(dataset, split),
+        portraits=portraits.portraits(dataset, split),
         energy_title="How the energy falls" if recipe.friction else "Energy error",
         energy_lede=html.escape(_energy_lede(dataset)),
-        energies=physics.energies(dataset, split),
-        distributions=physics.distributions(dataset),
+        energies=energies.energies(dataset, split),
+        distributions=energies.distributions(dataset),
         checks=_checks(verification),
         shards=_shards(dataset),
         card=_card(dataset),
@@ -160,17 +160,18 @@ def _checks(verification: Verification | None) -> str:
 
 def _shards(dataset: Dataset) -> str:
     """The table of files."""
-    shards = dataset.manifest.shards
+    shards, conserved = dataset.manifest.shards, not dataset.recipe.friction
     rows = "".join(
         f"<tr><td><code>{html.escape(shard.name)}</code></td><td>{shard.trajectories:,}</td>"
-        f"<td>{_size(shard.bytes)}</td><td>{_power(shard.energy_error)}</td>"
+        f"<td>{_size(shard.bytes)}</td>"
+        f"{f'<td>{_power(shard.energy_error)}</td>' if conserved else ''}"
         f"<td><code>{shard.sha256[:8]}…</code></td></tr>"
         for shard in shards[:SHARDS]
     )
     more = f"<p>And {len(shards) - SHARDS:,} more.</p>" if len(shards) > SHARDS else ""
     return (
         '<div class="scroll"><table class="numbers"><thead><tr><th>file</th><th>trajectories</th>'
-        "<th>size</th><th>energy error</th><th>SHA-256</th></tr></thead>"
+        f"<th>size</th>{'<th>energy error</th>' if conserved else ''}<th>SHA-256</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>{more}"
     )
 

@@ -23,8 +23,6 @@ class Frame:
         height: The same.
         log_y: Whether `y` are powers of ten.
         angle: Whether `x` are angles, labelled in parts of π.
-        left: Room for the labels of the vertical axis.
-        bottom: Room for the labels of the horizontal axis.
     """
 
     x: Range
@@ -33,8 +31,15 @@ class Frame:
     height: float = 260
     log_y: bool = False
     angle: bool = False
-    left: float = 48
-    bottom: float = 38
+
+    bottom = 38
+
+    @property
+    def left(self) -> float:
+        """Room for the labels of the vertical axis, as long as they are."""
+        if self.log_y:
+            return 58
+        return max(42.0, 27 + 6.0 * max(len(number(value)) for value in self._y_ticks()))
 
     def places(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Places in the picture, (k, 2)."""
@@ -144,14 +149,13 @@ def band(frame: Frame, x: np.ndarray, low: np.ndarray, high: np.ndarray, kind: s
     return f'<path class="{kind}" d="M{data}Z"/>'
 
 
-def histogram(values: np.ndarray, *, x_label: str, title: str, bins: int = 24) -> str:
+def histogram(values: np.ndarray, *, x_label: str, title: str) -> str:
     """How often values occur.
 
     Arguments:
         values: Finite numbers, (n,).
         x_label: Name and unit.
         title: For those who cannot see it.
-        bins: How many bars.
 
     Returns:
         An `<svg>`.
@@ -159,6 +163,7 @@ def histogram(values: np.ndarray, *, x_label: str, title: str, bins: int = 24) -
     low, high = float(values.min()), float(values.max())
     if high - low < 1e-9 * max(abs(low), abs(high), 1e-300):
         low, high = low - 0.5, high + 0.5
+    bins = min(24, max(6, round(2 * len(values) ** (1 / 3))))  # Rice's rule, within reason
     counts, edges = np.histogram(values, bins=bins, range=(low, high))
     frame = Frame((low, high), (0.0, 1.08 * counts.max()), 340, 210)
     bars = []

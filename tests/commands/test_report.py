@@ -17,7 +17,7 @@ from PIL import Image
 import physim
 from physim import report
 from physim.cli import cli, run
-from physim.report import markdown, svg
+from physim.report import markdown, portraits, svg
 from physim.report.contours import level_set
 
 SETS = {
@@ -34,6 +34,7 @@ SETS = {
         "noise": 0.05,
         "frames": 20,
     },
+    "two": {"system": "two_body", "n": 5, "n_test": 2, "resolution": 24},
     "one": {"system": "three_body", "n": 1, "n_test": 0, "frames": 1},
 }
 needs_browser = pytest.mark.skipif(
@@ -296,6 +297,16 @@ def test_level_sets_of_a_checkerboard_never_cross():
     points = np.concatenate([line[:-1] if (line[0] == line[-1]).all() else line for line in lines])
     assert len(np.unique(points.round(9), axis=0)) == len(points)
     assert level_set(axis, axis, values, 2.0) == []
+
+
+def test_two_bodies_about_each_other_have_the_energy_that_is_stored(tmp_path):
+    physim.render(system="two_body", n=20, n_test=0, out=tmp_path)
+    dataset = physim.open(tmp_path)
+    rows, params = dataset.train[:], dataset.params("train")
+    for k in range(20):
+        r, radial, angular = portraits.radial_motion(rows["q"][k], rows["p"][k], params[k])
+        energy = portraits.radial_energy(r, radial, angular, params[k])
+        assert np.allclose(energy, rows["energy"][k], rtol=1e-12)  # their centre is at rest
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (-3.2, 7.7), (1e-9, 3e-9), (-5000, -4000)])

@@ -1,8 +1,6 @@
-"""What the states say: phase portraits over level sets of H, orbits, energies, distributions."""
+"""Trajectories in phase space over the level sets of H, and orbits in the plane."""
 
 from __future__ import annotations
-
-import html
 
 import numpy as np
 
@@ -10,12 +8,10 @@ from physim import drawing
 from physim.dataset import Dataset
 from physim.integrators import rollout
 from physim.report import svg
+from physim.report.captions import figure, parameter_words
 from physim.report.contours import level_set
 from physim.report.svg import Frame, number
 from physim.systems.system import System
-
-SAMPLE = 2000
-"""Trajectories whose energies are looked at."""
 
 GRID = (97, 73)
 LEVELS = 14
@@ -32,7 +28,8 @@ def portraits(dataset: Dataset, split: str) -> str:
         HTML figures.
     """
     if dataset.system.dimension > 1:
-        return _orbits(dataset, split)
+        reducible = dataset.system.name == "two_body" and not dataset.recipe.friction
+        return _orbits(dataset, split) + (_radial_portraits(dataset, split) if reducible else "")
     if _constants(dataset):
         return _one_portrait(dataset, split, 16)
     n = min(6, len(dataset.splits[split]))
@@ -47,7 +44,7 @@ def portraits(dataset: Dataset, split: str) -> str:
             params[k],
             f"trajectory {k}",
         )
-        figures.append(_figure(plot, f"<b>{k}</b> {_parameter_words(dataset, params[k])}"))
+        figures.append(figure(plot, f"<b>{k}</b> {parameter_words(dataset, params[k])}"))
     return f'<div class="grid three">{"".join(figures)}</div>'
 
 
@@ -60,7 +57,7 @@ def _one_portrait(dataset: Dataset, split: str, most: int) -> str:
     q, p = rows["q"][order], rows["p"][order]
     plot = _portrait(dataset.system, q, p, params, f"{n} trajectories", wide=True)
     words = f"The first {n} trajectories, coloured by energy; a ring where each begins."
-    return _figure(plot, f"{words} {_parameter_words(dataset, params)}", "wide")
+    return figure(plot, f"{words} {parameter_words(dataset, params)}", "wide")
 
 
 def _portrait(
@@ -101,12 +98,21 @@ def _levels(system: System, params: np.ndarray, frame: Frame) -> list[str]:
     columns, rows = np.linspace(*frame.x, GRID[0]), np.linspace(*frame.y, GRID[1])
     q, p = (np.ascontiguousarray(axis.reshape(1, -1, 1)) for axis in np.meshgrid(columns, rows))
     h = rollout.energy(system, q, p, params[None]).reshape(GRID[::-1])
+    saddle = float(h[GRID[1] // 2, 0]) * (1 - 1e-6) if frame.angle else None
+    return _contours(frame, h, float(h.max()), saddle)
+
+
+def _contours(
+    frame: Frame, h: np.ndarray, highest: float, saddle: float | None = None
+) -> list[str]:
+    """Lines of equal H, given on the grid of the frame, up to the highest."""
     # equal steps of √(H − least), so that a harmonic oscillator shows equally spaced ellipses
     least = h.min()
-    roots = np.linspace(0, np.sqrt(h.max() - least), LEVELS + 1)[1:-1]
+    roots = np.linspace(0, np.sqrt(highest - least), LEVELS + 1)[1:-1]
     levels = [(float(level), "level") for level in least + roots**2]
-    if frame.angle:
-        levels.append((float(h[GRID[1] // 2, 0]) * (1 - 1e-6), "level saddle"))
+    if saddle is not None:
+        levels.append((saddle, "level saddle"))
+    columns, rows = np.linspace(*frame.x, GRID[0]), np.linspace(*frame.y, GRID[1])
     return [
         svg.line(frame.places(*points.T), kind)
         for level, kind in levels
@@ -114,10 +120,83 @@ def _levels(system: System, params: np.ndarray, frame: Frame) -> list[str]:
     ]
 
 
+def _radial_portraits(dataset: Dataset, split: str) -> str:
+    """Two bodies in the plane of distance and radial momentum, at their own angular momentum."""
+    n = min(3, len(dataset.splits[split]))
+    rows = dataset.splits[split].read(slice(0, n), ["q", "p"])
+    params = dataset.params(split, slice(0, n))
+    figures = []
+    for k in range(n):
+        r, radial, angular = radial_motion(rows["q"][k], rows["p"][k], params[k])
+        x, y = svg.padded(r, 0.35), svg.padded([-np.abs(radial).max(), np.abs(radial).max()], 0.35)
+        frame = Frame((max(x[0], 0.3 * float(r.min())), x[1]), y, 340, 270)
+        columns, lines = np.linspace(*frame.x, GRID[0]), np.linspace(*frame.y, GRID[1])[:, None]
+        h = radial_energy(columns, lines, angular, params[k])
+        places = frame.places(r, radial)
+        parts = _contours(frame, h, float(h.max()))
+        parts += [svg.line(places, "orbit"), svg.dots(places[1:], 1.6, "sample")]
+        parts.append(svg.dots(places[:1], 4, "start"))
+        plot = frame.picture(
+            parts,
+            x_label="r, distance (length)",
+            y_label="p_r, radial momentum",
+            title=f"radial phase portrait of trajectory {k}",
+        )
+        words = f"<b>{k}</b> L\N{NO-BREAK SPACE}{number(float(f'{angular:.3g}'))}"
+        figures.append(figure(plot, f"{words} · {parameter_words(dataset, params[k])}"))
+    return (
+        "<h3>Distance and radial momentum</h3>"
+        '<p class="lede">At its own angular momentum L, the motion of two bodies about each other '
+        "has one degree of freedom; here over the level sets of H.</p>"
+        f'<div class="grid three">{"".join(figures)}</div>'
+    )
+
+
 def _symmetric(values: np.ndarray) -> tuple[float, float]:
     """A range around zero, a fifth wider than the values."""
     edge = 1.2 * float(np.abs(values).max()) or 1.0
     return -edge, edge
+
+
+def radial_motion(
+    q: np.ndarray, p: np.ndarray, params: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The motion of two bodies about each other.
+
+    Arguments:
+        q: Positions, (frames, 4).
+        p: Momenta, (frames, 4).
+        params: Both masses and G, (3,).
+
+    Returns:
+        Distance, (frames,), its momentum, (frames,), and the angular momentum, which is conserved.
+    """
+    first, second, _ = params
+    apart = q[:, 2:] - q[:, :2]
+    momentum = first * second / (first + second) * (p[:, 2:] / second - p[:, :2] / first)
+    r = np.hypot(apart[:, 0], apart[:, 1])
+    angular = float(apart[0, 0] * momentum[0, 1] - apart[0, 1] * momentum[0, 0])
+    return r, (apart * momentum).sum(axis=1) / r, angular
+
+
+def radial_energy(
+    r: np.ndarray, radial: np.ndarray, angular: float, params: np.ndarray
+) -> np.ndarray:
+    """H of that motion, p_r²/(2μ) + L²/(2μ r²) − G m₁ m₂/r with the reduced mass μ.
+
+    Arguments:
+        r: Distance.
+        radial: Its momentum.
+        angular: Angular momentum L.
+        params: Both masses and G, (3,).
+
+    Returns:
+        Energies, in the shape of `r` and `radial` together.
+    """
+    first, second, gravity = params
+    mass = first * second / (first + second)
+    centrifugal = angular**2 / (2 * mass * r**2)
+    return radial**2 / (2 * mass) + centrifugal - gravity * first * second / r
 
 
 def _orbits(dataset: Dataset, split: str) -> str:
@@ -144,113 +223,11 @@ def _orbits(dataset: Dataset, split: str) -> str:
             parts.append(svg.dots(places[:1], 1.8, "begin", f"stroke:{colour}"))
             parts.append(svg.dots(places[-1:], 2.6, "end", f"fill:{colour}"))
         plot = svg.panel(parts, f"orbits of trajectory {k}", "orbits")
-        words = _parameter_words(dataset, params[k])
-        figures.append(_figure(plot, f"<b>{k}</b> {words}"))
+        words = parameter_words(dataset, params[k])
+        figures.append(figure(plot, f"<b>{k}</b> {words}"))
     return f'<div class="grid four">{"".join(figures)}</div>'
-
-
-def energies(dataset: Dataset, split: str) -> str:
-    """Energy error along time, or, with friction, how the energy falls.
-
-    Arguments:
-        dataset: An open data set.
-        split: A split that is not empty.
-
-    Returns:
-        An HTML figure.
-    """
-    n = min(SAMPLE, len(dataset.splits[split]))
-    energy = dataset.splits[split].read(slice(0, n), ["energy"])["energy"]
-    times = np.asarray(dataset.times)
-    if len(times) < 2:
-        return ""
-    if dataset.recipe.friction:
-        change = energy - energy[:, :1]
-        low, middle, high = np.quantile(change, [0.05, 0.5, 0.95], axis=0)
-        frame = Frame((times[0], times[-1]), svg.padded([low.min(), high.max()]))
-        parts = [
-            svg.band(frame, times, low, high, "band"),
-            svg.line(frame.places(times, middle), "curve"),
-        ]
-        plot = frame.picture(parts, x_label="t", y_label="H − H₀", title="energy along time")
-        return _figure(plot, f"Median of {n:,} trajectories, and nine of ten.")
-    start = energy[:, :1]
-    error = np.abs(energy / np.where(start == 0, 1, start) - (start != 0))[:, 1:]
-    error = np.maximum(error, 1e-17)
-    middle, worst = np.median(error, axis=0), error.max(axis=0)
-    low = np.floor(np.log10(min(middle.min(), 1e-16)))
-    high = max(low + 2, np.ceil(np.log10(worst.max()) + 0.2))
-    frame = Frame((times[0], times[-1]), (low, high), log_y=True, left=58)
-    parts = []
-    epsilon = np.log10(np.finfo(float).eps)
-    if low < epsilon < high:
-        place = frame.places(times[[0, -1]], np.full(2, epsilon))
-        parts.append(svg.line(place, "mark"))
-        parts.append(
-            f'<text class="note end" x="{place[1, 0]:.1f}" y="{place[1, 1] - 5:.1f}">ε</text>'
-        )
-    parts.append(svg.line(frame.places(times[1:], np.log10(worst)), "curve"))
-    parts.append(svg.line(frame.places(times[1:], np.log10(middle)), "curve second"))
-    plot = frame.picture(parts, x_label="t", y_label="|H/H₀ − 1|", title="energy error along time")
-    return _figure(
-        plot,
-        f'<i class="key"></i> worst and <i class="key second"></i> median of {n:,} trajectories. '
-        "ε is the spacing of double precision at 1.",
-    )
-
-
-def distributions(dataset: Dataset) -> str:
-    """Histograms of initial energies and of the parameters that vary.
-
-    Arguments:
-        dataset: An open data set.
-
-    Returns:
-        HTML figures, and a sentence about what does not vary.
-    """
-    filled = {name: split for name, split in dataset.splits.items() if len(split)}
-    start = np.concatenate(
-        [split.read(slice(0, SAMPLE), ["energy"])["energy"][:, 0] for split in filled.values()]
-    )
-    figures = [
-        _figure(
-            svg.histogram(start, x_label="H at t = 0", title="initial energies"),
-            f"Initial energy of {len(start):,} trajectories.",
-        )
-    ]
-    fixed = []
-    for parameter in dataset.system.parameters:
-        symbol = parameter.symbol
-        values = np.concatenate(
-            [np.ravel(split.read(slice(None), [symbol])[symbol]) for split in filled.values()]
-        )
-        name = html.escape(f"{symbol}, {parameter.meaning}")
-        if values.min() == values.max():
-            fixed.append(f"{name} = {number(float(values[0]))}")
-            continue
-        components = (
-            f", {parameter.components} of each trajectory" if parameter.components > 1 else ""
-        )
-        plot = svg.histogram(values, x_label=symbol, title=f"distribution of {symbol}")
-        figures.append(_figure(plot, f"{name}{components}."))
-    sentence = f"<p>The same for all: {'; '.join(fixed)}.</p>" if fixed else ""
-    return f'<div class="grid three">{"".join(figures)}</div>{sentence}'
 
 
 def _constants(dataset: Dataset) -> bool:
     """Whether no parameter varies."""
     return all(isinstance(value, int | float) for value in dataset.recipe.parameters.values())
-
-
-def _parameter_words(dataset: Dataset, row: np.ndarray) -> str:
-    """`m 0.53 · k 2.1`, from a row of parameters."""
-    words = []
-    for symbol, columns in dataset.system.columns.items():
-        values = ", ".join(number(float(f"{value:.3g}")) for value in row[columns])
-        words.append(f"{html.escape(symbol)}\N{NO-BREAK SPACE}{values}")
-    return " · ".join(words)
-
-
-def _figure(plot: str, caption: str, kind: str = "") -> str:
-    attributes = f' class="{kind}"' if kind else ""
-    return f"<figure{attributes}>{plot}<figcaption>{caption}</figcaption></figure>"
