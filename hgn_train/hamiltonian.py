@@ -14,6 +14,7 @@ not learn its gradient.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -44,25 +45,44 @@ class Energy(nn.Module):
     Arguments:
         layers: Linear layers or convolutions; the outputs of the last one are summed.
         activation: One of `SMOOTH`.
+        stiffness: Where given, ½ Σ k x² is added, with one k > 0 a channel that starts at these.
     """
 
     def __init__(
-        self, layers: Sequence[nn.Linear | Convolution], activation: str = "softplus"
+        self,
+        layers: Sequence[nn.Linear | Convolution],
+        activation: str = "softplus",
+        stiffness: Sequence[float] = (),
     ) -> None:
         super().__init__()
         if activation not in SMOOTH:
             raise PhysimError(unknown("activation of the Hamiltonian", activation, SMOOTH))
         self.layers = nn.ModuleList(layers)
         self.value_of, self.slope_of = SMOOTH[activation]
+        self.log_stiffness: nn.Parameter | None = None
+        if stiffness:
+            self.log_stiffness = nn.Parameter(torch.tensor([math.log(k) for k in stiffness]))
 
     def forward(self, x: Float[Tensor, batch * state]) -> Float[Tensor, " batch"]:
         """Energies."""
+        quadratic = (self.forces(x) * x).flatten(1).sum(1) / 2 if self.stiff else 0.0
         for layer in self.layers[:-1]:
             x = self.value_of(layer(x))
-        return self.layers[-1](x).flatten(1).sum(1)
+        return self.layers[-1](x).flatten(1).sum(1) + quadratic
+
+    @property
+    def stiff(self) -> bool:
+        """Whether there is a quadratic part."""
+        return self.log_stiffness is not None
+
+    def forces(self, x: Tensor) -> Tensor:
+        """Gradient of the quadratic part, k x."""
+        assert self.log_stiffness is not None  # noqa: S101 - asked only where `stiff`
+        return x * self.log_stiffness.exp().reshape(-1, *[1] * (x.ndim - 2))
 
     def gradient(self, x: Float[Tensor, batch * state]) -> Float[Tensor, batch * state]:
         """∂E/∂x, built from forward operations."""
+        quadratic = self.forces(x) if self.stiff else 0.0
         slopes = []
         for layer in self.layers[:-1]:
             u = layer(x)
@@ -80,26 +100,45 @@ class Energy(nn.Module):
                 gradient = layer.input_gradient(gradient)
             else:
                 gradient = functional.linear(gradient, layer.weight.T)
-        return gradient
+        return gradient + quadratic
 
 
-def mlp_energy(size: int, widths: Sequence[int], activation: str = "softplus") -> Energy:
+def frequencies(n: int) -> list[float]:
+    """Where the stiffness of n channels starts: evenly from ¼ to 3.
+
+    With these as k of T and of V, the quadratic parts alone are n oscillators of these angular
+    frequencies: in the unit of time of the systems here, from slow to fast.
+    """
+    return [0.25 + 2.75 * (i + 0.5) / n for i in range(n)]
+
+
+def mlp_energy(
+    size: int,
+    widths: Sequence[int],
+    activation: str = "softplus",
+    stiffness: Sequence[float] = (),
+) -> Energy:
     """An energy of a vector.
 
     Arguments:
         size: Numbers in the vector.
         widths: Widths of the hidden layers.
         activation: One of `SMOOTH`.
+        stiffness: As in `Energy`.
 
     Returns:
         The network.
     """
     sizes = [size, *widths, 1]
-    return Energy([linear(a, b) for a, b in itertools.pairwise(sizes)], activation)
+    return Energy([linear(a, b) for a, b in itertools.pairwise(sizes)], activation, stiffness)
 
 
 def convolutional_energy(
-    channels: int, size: int, widths: Sequence[int], activation: str = "softplus"
+    channels: int,
+    size: int,
+    widths: Sequence[int],
+    activation: str = "softplus",
+    stiffness: Sequence[float] = (),
 ) -> Energy:
     """An energy of square maps: kernel 3 first, then pairs of a stride of 2 and a mixing layer.
 
@@ -111,6 +150,7 @@ def convolutional_energy(
         size: Pixels a side.
         widths: Channels of the hidden layers.
         activation: One of `SMOOTH`.
+        stiffness: As in `Energy`.
 
     Returns:
         The network.
@@ -124,7 +164,7 @@ def convolutional_energy(
         )
         layers.append(layer)
         channels, size = width, layer.size_out
-    return Energy(layers, activation)
+    return Energy(layers, activation, stiffness)
 
 
 class Separable(nn.Module):

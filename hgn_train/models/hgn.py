@@ -29,7 +29,13 @@ from hgn_train import integrators
 from hgn_train.decoder import Decoder
 from hgn_train.encoder import MapEncoder, VectorEncoder, map_transform, vector_transform
 from hgn_train.geco import Geco
-from hgn_train.hamiltonian import Joint, Separable, convolutional_energy, mlp_energy
+from hgn_train.hamiltonian import (
+    Joint,
+    Separable,
+    convolutional_energy,
+    frequencies,
+    mlp_energy,
+)
 from physim.errors import PhysimError
 
 Widths = tuple[tuple[int, ...], ...]
@@ -58,6 +64,9 @@ class HGNSettings:
         encoder: Widths of the encoder's blocks.
         hamiltonian: Widths of the hidden layers of T and V.
         activation: Smooth activation of T and V.
+        harmonic: Whether T and V each have a quadratic part, ½ Σ k x² with learned k > 0, besides
+            the network. A network alone grows at most in proportion to its input and lets
+            rollouts drift away; this keeps them where energies are finite.
         decoder: Widths of the decoder's blocks.
         maps: Channels of the maps that a vector q is projected to.
         shuffle: Pixels a side that the decoder's last convolution makes of each of its own.
@@ -96,6 +105,7 @@ class HGNSettings:
     encoder: Widths = ((32, 64), (64, 64), (64,))
     hamiltonian: tuple[int, ...] = (32, 64, 64, 64)
     activation: str = "softplus"
+    harmonic: bool = False
     decoder: Widths = ((64, 64), (64, 64), (64, 64))
     maps: int = 16
     shuffle: int = 1
@@ -224,10 +234,11 @@ class HGN(nn.Module):
         elif s.transform:
             self.transform = vector_transform(s.latent_size, 2 * s.state_size)
         both = s.state_size if s.separable else 2 * s.state_size
+        stiffness = frequencies(s.state_size) * (both // s.state_size) if s.harmonic else []
         energies = [
-            mlp_energy(both, s.hamiltonian, s.activation)
+            mlp_energy(both, s.hamiltonian, s.activation, stiffness)
             if s.state == "vector"
-            else convolutional_energy(both, size, s.hamiltonian, s.activation)
+            else convolutional_energy(both, size, s.hamiltonian, s.activation, stiffness)
             for _ in range(2 if s.separable else 1)
         ]
         self.hamiltonian = Separable(*energies) if s.separable else Joint(*energies)

@@ -38,10 +38,10 @@ def tiny_data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tiny_data, tmp_path_factory) -> Path:
     """A run of the preset `test` on it."""
+    import torch
+
     from hgn_train import train
     from hgn_train.presets import settings_of
-
-    import torch
 
     torch.set_num_threads(1)
     run = tmp_path_factory.mktemp("runs") / "tiny"

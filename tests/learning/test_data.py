@@ -1,4 +1,5 @@
-"""Batches: every trajectory once an epoch, the same after a resume, and never another process's."""
+"""Batches: every trajectory once an epoch, the same after a resume, and never another
+process's."""
 
 import numpy as np
 import pytest

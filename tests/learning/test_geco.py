@@ -1,5 +1,7 @@
-"""GECO: λ rises while the error is above κ and falls below it, and the gradients are the formula's."""
+"""GECO: λ rises while the error is above κ and falls below it, and the gradients are the
+formula's."""
 
+import itertools
 import math
 
 import pytest
@@ -27,9 +29,9 @@ def test_starts_at_the_multiplier_asked_for(start):
 
 def test_rises_above_kappa_and_falls_below():
     rising = steps(Geco(0.001), 0.01, 50)
-    assert all(b > a for a, b in zip(rising, rising[1:], strict=False))
+    assert all(b > a for a, b in itertools.pairwise(rising))
     falling = steps(Geco(0.001), 0.0001, 50)
-    assert all(b < a for a, b in zip(falling, falling[1:], strict=False))
+    assert all(b < a for a, b in itertools.pairwise(falling))
     assert min(falling) > 0
 
 

@@ -11,6 +11,7 @@ from hgn_train.hamiltonian import (
     Joint,
     Separable,
     convolutional_energy,
+    frequencies,
     mlp_energy,
 )
 from hgn_train.layers import Convolution
@@ -20,6 +21,8 @@ def networks(activation):
     torch.manual_seed(0)
     yield mlp_energy(6, (12, 9), activation).double(), (6,)
     yield mlp_energy(6, (), activation).double(), (6,)
+    yield mlp_energy(6, (5,), activation, frequencies(6)).double(), (6,)
+    yield convolutional_energy(2, 4, (5,), activation, [0.5, 2.0]).double(), (2, 4, 4)
     yield convolutional_energy(3, 4, (5, 6, 7, 8), activation).double(), (3, 4, 4)
     yield convolutional_energy(2, 8, (5, 6), activation).double(), (2, 8, 8)
 
@@ -96,7 +99,8 @@ def test_separable_ignores_the_other_half():
 
 
 def test_same_padding_puts_the_odd_pixel_at_the_end():
-    """Kernel 3, stride 2 on an even size: the window of the first output starts at the first pixel."""
+    """Kernel 3, stride 2 on an even size: the window of the first output starts at the first
+    pixel."""
     layer = Convolution(1, 1, 3, 2, size=4)
     torch.nn.init.zeros_(layer.weight)
     layer.weight.data[0, 0, 0, 0] = 1.0
@@ -107,3 +111,17 @@ def test_same_padding_puts_the_odd_pixel_at_the_end():
 def test_an_activation_that_does_not_exist_is_named():
     with pytest.raises(Exception, match="activation of the Hamiltonian: got 'relu'"):
         Energy([torch.nn.Linear(2, 1)], "relu")
+
+
+def test_the_quadratic_part_is_an_oscillator():
+    """k of T and V alike: q comes back after 2π / k."""
+    from hgn_train.integrators import INTEGRATORS, rollout
+
+    still = [mlp_energy(1, (4,), stiffness=[2.0]).double() for _ in range(2)]
+    for energy in still:
+        torch.nn.init.zeros_(energy.layers[-1].weight)
+    q, p = torch.ones(1, 1).double(), torch.zeros(1, 1).double()
+    steps = 1000
+    qs, _ps = rollout(INTEGRATORS["yoshida4"], Separable(*still), q, p, torch.pi / steps, steps)
+    assert abs(qs[0, -1, 0].item() - 1) < 1e-6
+    assert abs(qs[0, steps // 4, 0].item()) < 1e-6

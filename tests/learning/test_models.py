@@ -1,4 +1,5 @@
-"""HGN: sizes of the paper, gradients everywhere, ablations, and the same loss compiled as eager."""
+"""HGN: sizes of the paper, gradients everywhere, ablations, and the same loss compiled as
+eager."""
 
 import dataclasses
 import json
@@ -39,6 +40,8 @@ VARIANTS = {
     "some-frames": {"decoded": 4},
     "beta-delay": {"beta_delay": 5},
     "consistency": {"consistency": 0.1, "both_ways": True},
+    "harmonic": {"harmonic": True},
+    "harmonic-joint": {"harmonic": True, "separable": False, "integrator": "midpoint"},
     "shuffle": {"decoder": ((8,),), "shuffle": 2},
 }
 
@@ -74,8 +77,8 @@ def test_gradient_reaches_every_parameter(name):
 
 
 def last_layer(model):
-    parts = [key for key, _ in model.named_parameters() if key.startswith("hamiltonian")]
-    return max(int(key.split(".layers.")[1].split(".")[0]) for key in parts)
+    parts = [key for key, _ in model.hamiltonian.named_parameters() if ".layers." in f".{key}"]
+    return max(int(f".{key}".split(".layers.")[1].split(".")[0]) for key in parts)
 
 
 def test_sizes_of_the_authors_code():
@@ -92,7 +95,8 @@ def test_sizes_of_the_authors_code():
 
 
 def test_plus_has_the_sizes_of_the_authors_code():
-    """The decoder's slope and the encoder's widths as there: 64, 64 a block, the last 64 = 2·32."""
+    """The decoder's slope and the encoder's widths as there: 64, 64 a block, the last 64 =
+    2·32."""
     model = HGN(settings_of("plus", "").network)
     energies = model.hamiltonian
     assert sum(w.numel() for w in energies.kinetic.parameters()) == 192_751
