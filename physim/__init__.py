@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "render": "physim.render",
+    "render": "physim.rendering",
     "open": "physim.dataset",
-    "simulate": "physim.simulate",
+    "simulate": "physim.simulation",
     "draw": "physim.drawing.draw",
-    "verify": "physim.verify",
+    "verify": "physim.verification",
     "Recipe": "physim.recipe",
     "PhysimError": "physim.errors",
     "RecipeError": "physim.errors",
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from physim.dataset import open  # noqa: A004
     from physim.errors import PhysimError, RecipeError, ShardError, SimulationError
     from physim.recipe import Recipe
-    from physim.render import render
-    from physim.simulate import simulate
+    from physim.rendering import render
+    from physim.simulation import simulate
 
 __all__ = [*_PUBLIC, "__version__"]
 

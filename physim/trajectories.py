@@ -16,7 +16,7 @@ from physim.drawing import canvas, palette
 from physim.errors import SimulationError
 from physim.integrators import rollout
 from physim.recipe import Recipe
-from physim.simulate import failure
+from physim.simulation import failure
 from physim.systems.parameters import LAWS
 
 SPLITS = ("train", "test")

@@ -112,7 +112,7 @@ def command(
     """
     from physim.errors import RecipeError
     from physim.recipe import Recipe, load
-    from physim.render import render
+    from physim.rendering import render
 
     if system is None and recipe is None:
         raise RecipeError("--system: missing; name a system (see `physim systems`) or a --recipe")

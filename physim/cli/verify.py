@@ -25,7 +25,7 @@ def command(ctx: click.Context, path: Path, deep: bool, as_json: bool) -> None:
         physim verify datasets/two_body
         physim verify datasets/two_body --deep --json
     """
-    from physim.verify import verify
+    from physim.verification import verify
 
     result = verify(path, deep)
     if as_json:

@@ -11,8 +11,8 @@ from physim import __version__, card
 from physim.dataset import Dataset
 from physim.errors import RecipeError, ShardError
 from physim.report import energies, films, markdown, portraits
-from physim.verify import Verification
-from physim.verify import verify as verified
+from physim.verification import Verification
+from physim.verification import verify as verified
 
 SHARDS = 40
 """Rows of the table of files."""

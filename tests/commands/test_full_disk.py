@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from physim.verify import verify
+from physim.verification import verify
 
 SETTINGS = ["--system", "two_body", "--n", "3000", "--n-test", "0", "--frames", "10"]
 SENTENCE = "cannot be written"

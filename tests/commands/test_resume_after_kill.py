@@ -17,7 +17,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from physim.verify import verify
+from physim.verification import verify
 
 RECIPE = """
 system = "two_body"

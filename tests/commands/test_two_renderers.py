@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from physim.verify import verify
+from physim.verification import verify
 
 
 def _start(folder: Path, *more: str) -> subprocess.Popen[str]:

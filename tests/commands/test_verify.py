@@ -17,7 +17,7 @@ from physim.errors import ShardError
 from physim.shards import manifest
 from physim.shards.index import read_index
 from physim.shards.write import ShardWriter, encode
-from physim.verify import SAMPLE, verify
+from physim.verification import SAMPLE, verify
 
 SETTINGS = {"n": 45, "n_test": 5, "frames": 4, "resolution": 16, "shard_size": 25}
 
