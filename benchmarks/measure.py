@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -30,7 +29,6 @@ class Run:
 
 def process(arguments: Sequence[str]) -> Run:
     """Run `python -m …` once; its exit status must be 0."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     child = subprocess.Popen(
         [sys.executable, "-m", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -41,7 +39,6 @@ def process(arguments: Sequence[str]) -> Run:
     if child.returncode:
         message = child.stderr.read().decode() if child.stderr else ""
         raise RuntimeError(f"{' '.join(arguments)}: exit status {child.returncode}: {message}")
-    del before
     scale = 1e6 if sys.platform == "darwin" else 1e3
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale)
 

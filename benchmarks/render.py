@@ -63,7 +63,7 @@ def shares(system: str, n: int = 1000) -> dict[str, Any]:
 
     simulated = seconds(simulate) / n * 1e6
     drawn = seconds(everything) / n * 1e6 - simulated
-    deflated = seconds(lambda: [encode(block) for block in blocks]) / (4 * size) * 1e6
+    deflated = seconds(lambda: [encode(block, 0, n) for block in blocks]) / (4 * size) * 1e6
     return {"system": system, "simulate": simulated, "draw": drawn, "deflate": deflated}
 
 
@@ -72,7 +72,7 @@ def limit(n: int = 2000) -> dict[str, Any]:
     from concurrent.futures import ThreadPoolExecutor
 
     from physim.recipe import Recipe
-    from physim.render import Job, attributes
+    from physim.schedulers import Job, attributes
     from physim.shards.write import ShardWriter, encode
     from physim.trajectories import Generator
 
@@ -84,9 +84,9 @@ def limit(n: int = 2000) -> dict[str, Any]:
     def write() -> None:
         with ThreadPoolExecutor(2) as pool:
             writer = ShardWriter(folder / "0.h5", n, attributes(recipe, Job("train", 0, 0, n)))
-            for encoded in pool.map(lambda _: encode(block), range(n // size)):
+            for encoded in pool.map(lambda i: encode(block, i * size, n), range(n // size)):
                 writer.append(encoded)
-            writer.finish("0.h5")
+            writer.finish()
 
     try:
         return {"limit, trajectories/s": n / seconds(write)}
