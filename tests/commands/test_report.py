@@ -299,6 +299,17 @@ def test_level_sets_of_a_checkerboard_never_cross():
     assert level_set(axis, axis, values, 2.0) == []
 
 
+@pytest.mark.parametrize(("level", "joined"), [(0.4, True), (0.6, False)])
+def test_at_a_saddle_the_middle_decides(level, joined):
+    """The function is 1 in two opposite corners, 0 in the others, 0.5 in the middle."""
+    axis = np.array([0.0, 1.0])
+    lines = level_set(axis, axis, np.array([[1.0, 0.0], [0.0, 1.0]]), level)
+    assert len(lines) == 2
+    for line in lines:
+        x, y = line.mean(axis=0)
+        assert (abs(x + y - 1) < 1e-12) == joined  # the low corners are cut off, or the high ones
+
+
 def test_two_bodies_about_each_other_have_the_energy_that_is_stored(tmp_path):
     physim.render(system="two_body", n=20, n_test=0, out=tmp_path)
     dataset = physim.open(tmp_path)
