@@ -68,7 +68,8 @@ ADVANCE = types.boolean(
 )
 """f(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work): one frame interval, in place.
 
-`dt` may be negative. `substeps` is the number of equal steps (an adaptive method may take more).
-`work` is scratch of the integrator's `work_size(d)`, zeroed before the first interval of a
-trajectory and kept between intervals, so that an adaptive method can remember its step. False
+`dt` may be negative. `substeps` is the number of equal steps; an adaptive method takes at least as
+many, and where `substeps` is negative exactly as many, without control, so that its order can be
+measured. `work` is scratch of the integrator's `work_size(d)`, zeroed before the first interval of
+a trajectory and kept between intervals, so that an adaptive method can remember its step. False
 where no step succeeds (a collision, a state that is not finite)."""

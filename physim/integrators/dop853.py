@@ -194,28 +194,23 @@ def _slopes(dh_dq, dh_dp, params, friction, q, p, out):
 def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
     """Steps of its own choice, at most dt/substeps long, that end on the frame.
 
-    `work`: step, known (whether it and the carried digits are), carried digits (2d), state (2d),
-    stage (2d), scale (2), slopes (12 × 2d).
+    `work`: the step wished for, a spare place, carried digits (2d), a stage (2d), slopes
+    (12 × 2d).
     """
     d = q.size
     carry = work[2 : 2 + 2 * d]
     stage = work[2 + 2 * d : 2 + 4 * d]
     k = work[2 + 4 * d : 2 + 4 * d + _STAGES * 2 * d].reshape((_STAGES, 2 * d))
-    largest = abs(dt) / substeps
+    largest = abs(dt) / abs(substeps)
+    fixed = substeps < 0
     direction = math.copysign(1.0, dt)
     h = work[0] if work[0] > 0.0 else largest
     done = 0.0
     _slopes(dh_dq, dh_dp, params, friction, q, p, k[0])
     for _ in range(_MAX_STEPS):
         left = abs(dt) - done
-        h = min(h, largest)
-        final = h >= left * (1.0 - 1e-12)
-        if final:
-            used = left
-        elif 2.0 * h > left:
-            used = 0.5 * left
-        else:
-            used = h
+        pieces = math.ceil(left / (largest if fixed else min(h, largest)) - 1e-9)
+        used = left / pieces
         step = direction * used
         for row in range(_STAGES - 1):
             for i in range(2 * d):
@@ -259,7 +254,7 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
             error = math.inf
         elif error5 > 0.0:
             error = used * error5 * error5 / math.sqrt(error5**2 + 0.01 * error3**2)
-        if error <= TOLERANCE:
+        if error <= TOLERANCE or (fixed and error < math.inf):
             for half in range(2):
                 state = q if half == 0 else p
                 for i in range(d):
@@ -269,16 +264,15 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
                     carry[half * d + i] = change - (state[i] - before)
             done += used
             growth = 6.0 if error == 0.0 else min(6.0, 0.9 * (TOLERANCE / error) ** 0.125)
-            # A step cut short to land on the frame says little about how long the next may be.
-            h = max(used * growth, h) if error <= 0.5 * TOLERANCE else used * growth
-            if final:
+            h = used * growth
+            if pieces == 1:
                 work[0] = h
                 return True
             _slopes(dh_dq, dh_dp, params, friction, q, p, k[0])
         else:
             shrink = 0.2 if error == math.inf else max(0.2, 0.9 * (TOLERANCE / error) ** 0.125)
             h = used * shrink
-            if h <= 1e-14 * abs(dt):
+            if fixed or h <= 1e-14 * abs(dt):
                 return False
     return False
 

@@ -76,8 +76,8 @@ def _kernel(stages: int) -> Kernel:
                             change = max(change, abs(slope[half, i] - f[k, half, i]))
                             scale = max(scale, abs(slope[half, i]))
                             f[k, half, i] = slope[half, i]
-                # Down to the last digits, then on for as long as it still improves.
-                if change == 0.0 or (change >= before and change <= 1e-13 * scale):
+                # As long as it improves: what then is left is rounding, or no convergence.
+                if change == 0.0 or (change >= before and change <= 1e-9 * scale):
                     break
                 if not math.isfinite(change) or iteration == _MAX_ITERATIONS - 1:
                     return False

@@ -170,13 +170,14 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
     y_p, stage_p, slope_p = y[d:], stage[d:], slope[d:]
     y_q[:] = q
     y_p[:] = p
-    ceiling = abs(dt) / substeps
+    ceiling = abs(dt) / abs(substeps)
+    fixed = substeps < 0
     if work[0] == 0.0:
         work[0] = ceiling
     done = 0.0
     for _ in range(_MAX_STEPS):
         left = abs(dt) - done
-        pieces = math.ceil(left / min(work[0], ceiling) - 1e-9)
+        pieces = math.ceil(left / (ceiling if fixed else min(work[0], ceiling)) - 1e-9)
         used = left / pieces
         h = math.copysign(used, dt)
         rate = 1.0
@@ -227,16 +228,16 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
             change = max(weight_q * _largest(worst[:d]), weight_p * _largest(worst[d:]))
             if iteration > 0:
                 rate = max(change / before, _SLOWEST) if before > 0.0 else _SLOWEST
-            if not change * rate > _ROUNDING or (change >= before and change < 1e-13):
+            if not change * rate > _ROUNDING or (change >= before and change < 1e-11):
                 break
         work[2] = rate
         error = _error(weight_q, weight_p, f)
         growth = 4.0
-        if not (math.isfinite(error) and change * rate < 1e-12):
+        if not (math.isfinite(error) and change * rate < 1e-11):
             growth = 0.25
         elif error > 0.0:
             growth = min(4.0, 0.9 * (TOLERANCE / error) ** 0.125)
-        if growth >= 0.8:
+        if growth >= 0.8 or (fixed and math.isfinite(error)):
             _add_step(h, y, carry, f)
             done += used
             work[0] = used * growth
@@ -249,7 +250,7 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
             work[0] = used * max(growth, 0.1)
             work[1] = 0.0
             work[3] = 0.0
-            if used <= 1e-14 * abs(dt):
+            if fixed or used <= 1e-14 * abs(dt):
                 return False
     return False
 

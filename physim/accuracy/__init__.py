@@ -1,0 +1,1 @@
+"""How true the ground truth is: the studies behind `docs/accuracy.md`."""

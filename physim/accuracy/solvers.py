@@ -1,0 +1,88 @@
+"""The default integrators against solvers that are not ours: SciPy's and mpmath's."""
+
+from __future__ import annotations
+
+from types import FunctionType
+
+import numpy as np
+
+from physim import integrators
+from physim.accuracy.studies import DT, FRAMES, States, trajectories
+from physim.systems.system import System
+
+
+def scipy_difference(system: System, states: States) -> float:
+    """Largest difference of a stored coordinate from SciPy's DOP853 at rtol 1e-13.
+
+    Arguments:
+        system: Which.
+        states: From where.
+
+    Returns:
+        The largest difference over 30 frames.
+    """
+    from scipy.integrate import solve_ivp
+
+    times = DT * np.arange(FRAMES)
+    q, p, _ = trajectories(system, integrators.choose(system), states, times)
+    d, largest = system.dimension, 0.0
+    slopes = np.empty(2 * d)
+    for i, row in enumerate(states.params):
+
+        def field(_: float, y: np.ndarray, row: np.ndarray = row) -> np.ndarray:
+            system.dh_dp(y[:d], y[d:], row, slopes[:d])
+            system.dh_dq(y[:d], y[d:], row, slopes[d:])
+            slopes[d:] *= -1
+            return slopes.copy()
+
+        y = np.concatenate([states.q[i], states.p[i]])
+        for t in range(1, FRAMES):
+            y = solve_ivp(field, times[t - 1 : t + 1], y, "DOP853", rtol=1e-13, atol=1e-15).y[
+                :, -1
+            ]
+            ours = np.concatenate([q[i, t], p[i, t]])
+            largest = max(largest, float(abs(ours - y).max()))
+    return largest
+
+
+def taylor_difference(system: System, states: States, frames: tuple[int, ...]) -> float:
+    """Largest difference of a stored coordinate from mpmath's Taylor method.
+
+    The slopes are complex steps of the system's H, evaluated with 22 digits.
+
+    Arguments:
+        system: Which.
+        states: From where.
+        frames: Which frames to compare, rising.
+
+    Returns:
+        The largest difference.
+    """
+    import mpmath
+
+    times = DT * np.array(frames)
+    q, p, _ = trajectories(system, integrators.choose(system), states, times)
+    d, largest = system.dimension, 0.0
+    # The same lines of Python, with mpmath's functions in place of NumPy's.
+    energy = FunctionType(system.hamiltonian.python.__code__, {"np": mpmath.mp})
+    with mpmath.workdps(22):
+        h = mpmath.mpf(10) ** -22
+        for i, row in enumerate(states.params):
+            numbers = [mpmath.mpf(float(value)) for value in row]
+
+            def field(_: object, y: list, numbers: list = numbers) -> list:
+                z = np.array([mpmath.mpc(value) for value in y], dtype=object)
+                out = []
+                for j in range(2 * d):
+                    z[j] += 1j * h
+                    out.append(energy(z[:d], z[d:], numbers).imag / h)
+                    z[j] -= 1j * h
+                return [*out[d:], *(-value for value in out[:d])]
+
+            start = [mpmath.mpf(float(value)) for value in [*states.q[i], *states.p[i]]]
+            solved = mpmath.odefun(field, 0, start, tol=mpmath.mpf(10) ** -17)
+            for t, at in enumerate(times):
+                ours = np.concatenate([q[i, t], p[i, t]])
+                right = np.array([float(value) for value in solved(float(at))])
+                largest = max(largest, float(abs(ours - right).max()))
+    return largest

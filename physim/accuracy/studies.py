@@ -1,0 +1,415 @@
+"""What is measured: orders, energy, symplecticity, reversibility, conserved quantities, cost.
+
+Every study returns plain numbers; `report` puts them into tables and `plots` into pictures.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from physim import integrators, seeds
+from physim.integrators import rollout
+from physim.integrators.integrator import Integrator
+from physim.systems.parameters import LAWS
+from physim.systems.system import System
+
+DT = 0.125
+"""Time between frames of the default data sets."""
+
+FRAMES = 30
+"""Frames of the default data sets."""
+
+
+@dataclass(frozen=True)
+class States:
+    """Trajectories to begin with.
+
+    Attributes:
+        params: Rows of parameters, (n, n_params).
+        q: Positions, (n, d).
+        p: Momenta, (n, d).
+    """
+
+    params: np.ndarray
+    q: np.ndarray
+    p: np.ndarray
+
+
+def drawn(system: System, n: int, paper: bool = False, seed: int = 0) -> States:
+    """States from a system's first sampler.
+
+    Arguments:
+        system: Whose sampler.
+        n: How many.
+        paper: With the parameters of the HGN paper rather than random ones.
+        seed: What they follow from.
+
+    Returns:
+        The states.
+    """
+    sampler = system.samplers[0]
+    laws = [
+        entry.paper if paper else entry.default
+        for entry in (*system.parameters, *sampler.settings)
+        for _ in range(entry.components)
+    ]
+    states = States(
+        np.empty((n, system.n_params)),
+        np.empty((n, system.dimension)),
+        np.empty((n, system.dimension)),
+    )
+    seeds.initial_states(
+        sampler.kernel.compiled,
+        np.array([LAWS.index(law.law) for law in laws]),
+        np.array([law.low for law in laws]),
+        np.array([law.high for law in laws]),
+        sampler.draws,
+        seed,
+        0,
+        np.arange(n),
+        np.zeros(n, dtype=np.int32),
+        states.params,
+        states.q,
+        states.p,
+    )
+    return states
+
+
+def trajectories(
+    system: System,
+    method: Integrator,
+    states: States,
+    times: np.ndarray,
+    substeps: int = 1,
+    friction: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Solve the equations of motion.
+
+    Arguments:
+        system: Whose.
+        method: How.
+        states: From where, n of them.
+        times: When the state is wanted, (T,).
+        substeps: Steps between two times; negative for an adaptive method without control.
+        friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
+
+    Returns:
+        (q, p, ok): (n, T, d), (n, T, d) and (n,).
+    """
+    q = np.empty((len(states.q), times.size, system.dimension))
+    p = np.empty_like(q)
+    ok = rollout.integrate(
+        system,
+        method,
+        states.params,
+        states.q,
+        states.p,
+        times,
+        friction=friction,
+        substeps=substeps,
+        q=q,
+        p=p,
+    )
+    return q, p, ok
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Errors against steps.
+
+    Attributes:
+        steps: Lengths of the steps, (k,).
+        errors: Median over the states of the largest error in a coordinate, (k,).
+        order: The slope, median over the states.
+    """
+
+    steps: np.ndarray
+    errors: np.ndarray
+    order: float
+
+
+ROUNDING = 1e-13
+"""Below this an error of the order study says nothing about the method."""
+
+Truth = Callable[[System, States, float, float], np.ndarray]
+"""(system, states, time, friction) to the states at that time, (n, 2d)."""
+
+
+def reference_truth(
+    system: System, states: States, end: float, friction: float = 0.0
+) -> np.ndarray:
+    """The state at one time from the closed form, or else from the reference integrator."""
+    method = integrators.choose(system, "", friction)
+    q, p, _ = trajectories(system, method, states, np.array([end]), friction=friction)
+    return np.concatenate([q[:, 0], p[:, 0]], axis=1)
+
+
+def convergence(
+    method: Integrator,
+    system: System,
+    states: States | None = None,
+    truth: Truth = reference_truth,
+    friction: float = 0.0,
+) -> Convergence:
+    """Order of convergence: how the error at a fixed time falls with the step.
+
+    A state's slope is taken over the three finest refinements that rounding does not blur yet;
+    the order is the median over the states, so that one whose error happens to change its sign
+    there does not matter.
+
+    Arguments:
+        method: The method; an adaptive one takes equal steps here.
+        system: What it integrates.
+        states: From where; 40 of the default set if left out.
+        truth: What is right.
+        friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
+
+    Returns:
+        Steps, errors and the order.
+    """
+    states = drawn(system, 40, seed=7) if states is None else states
+    end = (0.5 if method.order < 10 else 4.0) if system.name == "double_pendulum" else 1.0
+    if method.order > 4:
+        end *= 4.0 if method.order < 10 else 8.0
+    right = truth(system, states, end, friction)
+    factor = 2.0 if method.order < 3 else 1.5 if method.order < 5 else 1.2
+    n = 16 if method.order < 5 else 4
+    counts, rows = [], []
+    while n <= 4096:
+        sign = -1 if method.adaptive else 1
+        q, p, ok = trajectories(system, method, states, np.array([end]), sign * n, friction)
+        error = abs(np.concatenate([q[:, 0], p[:, 0]], axis=1) - right).max(axis=1)
+        rows.append(np.where(ok, error, np.nan))
+        counts.append(n)
+        if ok.any() and np.median(error[ok]) < 0.1 * ROUNDING:
+            break
+        n = int(np.ceil(n * factor))
+    errors = np.array(rows)
+    steps = end / np.array(counts)
+    slopes = []
+    for column in errors.T:
+        fine = np.flatnonzero(~(column > ROUNDING))
+        fine = fine[fine > 0]
+        usable = int(fine[0]) if fine.size and column[0] > ROUNDING else len(column)
+        if fine.size and np.isnan(column[: fine[0] + 1]).any():
+            valid = np.flatnonzero(np.isfinite(column) & (column > ROUNDING))
+            usable = int(valid[-1]) + 1 if valid.size else 0
+        if usable >= 4 and np.isfinite(column[usable - 4 : usable]).all():
+            part = slice(usable - 4, usable)
+            slopes.append(np.polyfit(np.log(steps[part]), np.log(column[part]), 1)[0])
+    order = float(np.median(slopes)) if slopes else float("nan")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # steps at which no state has an error
+        middle = np.nanmedian(errors, axis=1)
+    return Convergence(steps, middle, order)
+
+
+def energy_errors(
+    method: Integrator, system: System, states: States, dt: float, checkpoints: tuple[int, ...]
+) -> dict[int, float]:
+    """Worst |H/H₀ − 1| over so many steps, one step a frame.
+
+    Arguments:
+        method: The method.
+        system: What it integrates.
+        states: From where.
+        dt: The step.
+        checkpoints: Numbers of steps, rising.
+
+    Returns:
+        The error up to each checkpoint; nan where a trajectory could not be computed.
+    """
+    worst, found, done = 0.0, {}, 0
+    first = rollout.energy(system, states.q[:, None], states.p[:, None], states.params)
+    here = states
+    for checkpoint in checkpoints:
+        while done < checkpoint:
+            part = min(1000, checkpoint - done)
+            times = dt * np.arange(1, part + 1)
+            q, p, ok = trajectories(system, method, here, times)
+            error = abs(rollout.energy(system, q, p, states.params) / first - 1)
+            worst = float(max(worst, error.max())) if ok.all() else float("nan")
+            here = States(states.params, q[:, -1].copy(), p[:, -1].copy())
+            done += part
+            if not ok.all():
+                return found | {later: float("nan") for later in checkpoints if later >= done}
+        found[checkpoint] = worst
+    return found
+
+
+def symplectic_defect(method: Integrator, system: System, states: States, dt: float) -> float:
+    """Largest entry of MᵀJM − J, M the Jacobian of one step.
+
+    M comes from differences of order 8 with a spacing of 2e-3, good to about 1e-12.
+
+    Arguments:
+        method: The method.
+        system: What it integrates.
+        states: Where.
+        dt: The step.
+
+    Returns:
+        The largest entry over all states.
+    """
+    d, h = system.dimension, 2e-3
+    weights = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
+    z = np.concatenate([states.q, states.p], axis=1)
+    jacobian = np.zeros((len(z), 2 * d, 2 * d))
+    for i in range(2 * d):
+        for k, weight in weights.items():
+            for sign in (1, -1):
+                moved = z.copy()
+                moved[:, i] += sign * k * h
+                there = States(states.params, moved[:, :d].copy(), moved[:, d:].copy())
+                q, p, _ = trajectories(system, method, there, np.array([dt]))
+                state = np.concatenate([q[:, 0], p[:, 0]], axis=1)
+                jacobian[:, :, i] += sign * weight / h * state
+    J = np.block([[np.zeros((d, d)), np.eye(d)], [-np.eye(d), np.zeros((d, d))]])
+    return float(abs(np.swapaxes(jacobian, 1, 2) @ J @ jacobian - J).max())
+
+
+def return_error(
+    method: Integrator, system: System, states: States, dt: float, steps: int
+) -> float:
+    """How far from the start a trajectory is after so many steps forward and as many back.
+
+    Arguments:
+        method: The method.
+        system: What it integrates.
+        states: From where.
+        dt: The step.
+        steps: How many.
+
+    Returns:
+        The largest difference in a coordinate.
+    """
+    q, p, _ = trajectories(system, method, states, np.array([steps * dt]), steps)
+    there = States(states.params, q[:, 0].copy(), p[:, 0].copy())
+    q, p, _ = trajectories(system, method, there, np.array([-steps * dt]), steps)
+    return float(max(abs(q[:, 0] - states.q).max(), abs(p[:, 0] - states.p).max()))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What 30 frames of the default set cost, and what they are worth.
+
+    Attributes:
+        microseconds: Time a trajectory on one core.
+        energy: Worst |H/H₀ − 1|.
+        state: Worst difference from the reference in a coordinate.
+    """
+
+    microseconds: float
+    energy: float
+    state: float
+
+
+def cost(
+    method: Integrator, system: System, states: States, substeps: int = 1, repeats: int = 3
+) -> Cost:
+    """Error against time of the default frames.
+
+    Arguments:
+        method: The method.
+        system: What it integrates.
+        states: From where.
+        substeps: Steps a frame.
+        repeats: The best time of so many counts.
+
+    Returns:
+        Time and errors.
+    """
+    times = DT * np.arange(FRAMES)
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        q, p, _ = trajectories(system, method, states, times, substeps)
+        seconds.append(time.process_time() - start)
+    right_q, right_p, _ = trajectories(system, integrators.choose(system), states, times)
+    energy = rollout.energy(system, q, p, states.params)
+    return Cost(
+        min(seconds) / len(states.q) * 1e6,
+        float(abs(energy / energy[:, :1] - 1).max()),
+        float(max(abs(q - right_q).max(), abs(p - right_p).max())),
+    )
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The worst of a data set as it is rendered.
+
+    Attributes:
+        trajectories: How many were looked at.
+        energy: Worst |H/H₀ − 1| over the frames.
+        momentum: Worst change of the total momentum; nan where it is not conserved.
+        spin: Worst change of the total angular momentum; nan where it is not conserved.
+        ellipse: Worst change of the Laplace–Runge–Lenz vector; nan but for two bodies.
+        closest: Smallest distance of two bodies at a frame; nan for a single body.
+    """
+
+    trajectories: int
+    energy: float
+    momentum: float
+    spin: float
+    ellipse: float
+    closest: float
+
+
+def worst(system: System, n: int, paper: bool) -> Worst:
+    """Conserved quantities of a default data set with its default integrator.
+
+    Arguments:
+        system: Which.
+        n: How many trajectories.
+        paper: The set with the parameters of the paper rather than random ones.
+
+    Returns:
+        The worst of them.
+    """
+    times = DT * np.arange(FRAMES)
+    states = drawn(system, n, paper)
+    q, p, ok = trajectories(system, integrators.choose(system), states, times)
+    energy = rollout.energy(system, q, p, states.params)
+    momentum = spin = ellipse = closest = float("nan")
+    if system.closed_form is None or system.bodies > 1:
+        xy = rollout.positions(system, q, states.params).reshape(n, FRAMES, system.bodies, 2)
+        gaps = [
+            np.hypot(*np.moveaxis(xy[:, :, i] - xy[:, :, j], -1, 0)).min()
+            for i in range(system.bodies)
+            for j in range(i)
+        ]
+        closest = float(min(gaps))
+    if system.dimension == 2 * system.bodies:
+        total = p.reshape(n, FRAMES, system.bodies, 2).sum(axis=2)
+        momentum = float(abs(total - total[:, :1]).max())
+        turning = (q[..., ::2] * p[..., 1::2] - q[..., 1::2] * p[..., ::2]).sum(axis=2)
+        spin = float(abs(turning - turning[:, :1]).max())
+    if system.dimension == 4 and system.bodies == 2:
+        vector = laplace_runge_lenz(q, p, states.params)
+        ellipse = float(abs(vector - vector[:, :1]).max())
+    error = abs(energy / energy[:, :1] - 1).max() if ok.all() else float("nan")
+    return Worst(n, float(error), momentum, spin, ellipse, closest)
+
+
+def laplace_runge_lenz(q: np.ndarray, p: np.ndarray, params: np.ndarray) -> np.ndarray:
+    """V × L/μ − r/‖r‖ of two bodies: points to where they are closest, as long as e.
+
+    Arguments:
+        q: Positions, (n, T, 4).
+        p: Momenta, (n, T, 4).
+        params: Masses and G, (n, 3).
+
+    Returns:
+        (n, T, 2).
+    """
+    m1, m2, G = (params[:, None, i, None] for i in range(3))
+    x = q[..., 2:] - q[..., :2]
+    v = p[..., 2:] / m2 - p[..., :2] / m1
+    spin = x[..., :1] * v[..., 1:] - x[..., 1:] * v[..., :1]
+    turned = np.concatenate([v[..., 1:], -v[..., :1]], axis=-1) * spin
+    return turned / (G * (m1 + m2)) - x / np.linalg.norm(x, axis=-1, keepdims=True)

@@ -1,0 +1,112 @@
+"""physim.simulate: shapes, threads, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+from reference import drawn
+
+import physim
+from physim import integrators, systems
+from physim.errors import RecipeError, SimulationError
+
+
+def test_shapes():
+    one = physim.simulate("two_body", [1, 0, -1, 0], [0, 0.5, 0, -0.5], times=[0.0, 1.0, 2.0])
+    assert [array.shape for array in one] == [(3, 4), (3, 4)]
+    many = physim.simulate("pendulum", [[0.1], [0.2]], [0.0], {"l": [1.0, 2.0]}, [0.0, 0.5])
+    assert many[0].shape == (2, 2, 1)
+    spread = physim.simulate("pendulum", [0.1], [0.0], {"g": np.linspace(1, 4, 7)}, 0.5)
+    assert spread[0].shape == (7, 1, 1)
+    masses = {"m": [[1.0, 2.0], [2.0, 1.0]], "G": 1.0}
+    assert physim.simulate("two_body", [1, 0, -1, 0], [0] * 4, masses, [0.1])[0].shape == (2, 1, 4)
+
+
+def test_left_out_parameters_have_the_values_of_the_paper():
+    q, p = physim.simulate("mass_spring", [0.5], [0.0], times=[1.0])
+    assert q[0, 0] == pytest.approx(0.5 * np.cos(2.0), abs=1e-15)
+    rows = physim.simulate("mass_spring", [0.5], [0.0], [0.5, 2.0], [1.0])
+    assert np.array_equal(q, rows[0])
+    assert np.array_equal(p, rows[1])
+
+
+def test_threads_do_not_change_a_bit():
+    system = systems.find("three_body")
+    params, q0, p0 = drawn(system, 300)
+    times = 0.125 * np.arange(10)
+    one = physim.simulate(system, q0, p0, params, times, workers=1)
+    three = physim.simulate(system, q0, p0, params, times, workers=3)
+    for a, b in zip(one, three, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_time_runs_backward_with_every_integrator():
+    for name in systems.SYSTEMS:
+        system = systems.find(name)
+        params, q0, p0 = drawn(system, 1)
+        for method in integrators.fitting(system):
+            if not integrators.find(method).reversible:
+                continue
+            times = np.linspace(0, 0.5, 5)
+            settings = {"integrator": method, "substeps": 40}
+            q, p = physim.simulate(system, q0, p0, params, times, **settings)
+            back = physim.simulate(system, q[:, -1], p[:, -1], params, -times, **settings)
+            np.testing.assert_allclose(back[0][:, -1], q0, rtol=0, atol=1e-11)
+            np.testing.assert_allclose(back[1][:, -1], p0, rtol=0, atol=1e-11)
+
+
+def test_default_is_right_backward_too():
+    q0, p0 = np.array([0.6, -0.4]), np.array([0.2, 0.3])
+    params = np.array([0.5, 0.4, 1.0, 0.8, 3.0])
+    q, p = physim.simulate("double_pendulum", q0, p0, params, [-1.0])
+    true = reference.solution("double_pendulum", q0, p0, params, [-1.0])
+    np.testing.assert_allclose(q, true[0], rtol=0, atol=1e-11)
+    np.testing.assert_allclose(p, true[1], rtol=0, atol=1e-11)
+
+
+BAD = {
+    "system: got 'pendulun' .did you mean 'pendulum'": {"system": "pendulun"},
+    r"q0: got shape \(2,\), expected \(1,\) or \(n, 1\) for pendulum": {"q0": [1.0, 2.0]},
+    "q0: got a value that is not finite": {"q0": [np.nan]},
+    "p0: got 'fast', expected numbers": {"p0": "fast"},
+    "p0: got 3 states, but q0 has 2": {"q0": [[1], [2]], "p0": [[1], [2], [3]]},
+    "params: got 'k'; known: m, l, g": {"params": {"k": 1.0}},
+    r"params.m: got -1, expected a number above 0 \(mass\)": {"params": {"m": -1.0}},
+    r"params.l: got 0, expected a number above 0 \(length\)": {"params": {"l": 0.0}},
+    r"params: got shape \(1, 2\), expected \(3,\)": {"params": [1.0, 2.0]},
+    "params: got columns of lengths": {"params": {"m": [1, 2], "l": [1, 2, 3]}},
+    "params: got 3 rows for 2 initial states": {"q0": [[1], [2]], "params": {"m": [1, 2, 3]}},
+    "times: got times that rise and fall": {"times": [0.0, 1.0, 0.5]},
+    "times: got shape": {"times": []},
+    "times: got a value that is not finite": {"times": [np.inf]},
+    "substeps: got 0, expected a whole number from 1": {"substeps": 0},
+    "substeps: got 1.5, expected a whole number from 1": {"substeps": 1.5},
+    "workers: got 0, expected a whole number from 1": {"workers": 0},
+    "friction: got -1.0, expected a number from 0": {"friction": -1.0},
+    "friction: got nan, expected a number from 0": {"friction": float("nan")},
+    "integrator: got 'rk5' .did you mean 'rk4'": {"integrator": "rk5"},
+    "closed_form knows no friction": {"integrator": "closed_form", "friction": 0.1},
+}
+
+
+@pytest.mark.parametrize("sentence", BAD)
+def test_every_mistake_has_a_sentence(sentence):
+    settings = {"system": "pendulum", "q0": [1.0], "p0": [0.0], "times": [0.0, 1.0]}
+    with pytest.raises(RecipeError, match=sentence):
+        physim.simulate(**(settings | BAD[sentence]))
+
+
+@pytest.mark.parametrize("name", ["gauss_radau", "dop853", "closed_form", "leapfrog", "euler"])
+def test_a_collision_names_the_trajectory_and_everything_needed_to_see_it_again(name):
+    q0 = [[1, 0, -1, 0], [0.5, 0, 0.5, 0]]
+    with pytest.raises(SimulationError) as caught:
+        physim.simulate("two_body", q0, [0, 0.5, 0, -0.5], times=[0.0, 0.5], integrator=name)
+    sentence = str(caught.value)
+    assert "two_body: trajectory 1: two bodies collide, or a state is not finite" in sentence
+    assert "m=[1.0, 1.0], G=1.0, q0=[0.5, 0.0, 0.5, 0.0], p0=[0.0, 0.5, 0.0, -0.5]" in sentence
+
+
+def test_what_explodes_is_refused():
+    with pytest.raises(SimulationError, match="mass_spring: trajectory 0: a state is not finite"):
+        physim.simulate("mass_spring", [1.0], [0.0], times=np.arange(2000.0), integrator="euler")
