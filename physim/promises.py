@@ -108,9 +108,9 @@ def row_findings(
     yield arrays["attempt"] < 0, "attempt is negative"
     lows, highs = _ranges(recipe, params.shape[1])
     outside: np.ndarray = (params < lows * (1 - 1e-12)) | (params > highs * (1 + 1e-12))
-    yield outside.any(axis=1), "a parameter is outside its range in the recipe"
-    finite: np.ndarray = np.isfinite(q).all((1, 2)) & np.isfinite(p).all((1, 2))
-    yield ~finite, "a state is not finite"
+    yield np.asarray(outside.any(axis=1)), "a parameter is outside its range in the recipe"
+    finite = np.isfinite(q).all((1, 2)) & np.isfinite(p).all((1, 2))
+    yield np.logical_not(finite), "a state is not finite"
     exact = rollout.energy(system, q, p, params)
     scale = np.abs(exact).max(axis=1, keepdims=True) + 1e-300
     wrong = ~(np.abs(energy - exact) <= ENERGY_TOLERANCE * scale)

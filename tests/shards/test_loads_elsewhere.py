@@ -97,3 +97,18 @@ def test_to_xarray_has_names_and_reads_late(data_set, monkeypatch, dask):
     assert float(opened.energy.sel(time=0.25, trajectory=11)) == arrays["energy"][11, 2]
     with pytest.raises(physim.RecipeError, match=r"split: got 'valid'"):
         data.to_xarray("valid")
+
+
+@pytest.mark.parametrize(
+    ("style", "first"), [("hgn", -2 + 2 / 16), ("dm", -2.0)], ids=["centres", "edges"]
+)
+def test_pixels_have_their_place_in_the_world(data_set, style, first):
+    pytest.importorskip("xarray")
+    data = physim.open(data_set[0])
+    assert "x" not in data.to_xarray().coords
+    data.settings.update(style=style, half_width=2.0)
+    opened = data.to_xarray()
+    assert float(opened.x[0]) == float(opened.y[-1]) == first
+    assert float(opened.x[-1]) == float(opened.y[0]) == -first
+    data.settings["canvas_offset"] = True
+    assert "x" not in data.to_xarray().coords

@@ -55,18 +55,31 @@ def test_odd_lengths(tmp_path, n):
         assert all(np.array_equal(file[name][:], array) for name, array in arrays.items())
 
 
-def test_encoded_blocks_keep_nothing_of_a_buffer(tmp_path):
-    arrays = block(7)
-    buffer = {name: array.copy() for name, array in arrays.items()}
-    encoded = encode(buffer, 0, 7)
-    for array in buffer.values():
-        array[...] = 0
-    (tmp_path / "train").mkdir()
-    with ShardWriter(tmp_path / "train" / "00000.h5", 7, attributes()) as writer:
-        writer.append(encoded)
+@pytest.mark.parametrize("size", [7, 50])
+def test_encoded_blocks_keep_nothing_of_a_buffer(tmp_path, size):
+    arrays = block(120)
+    encoded = []
+    buffer = {name: array[:size].copy() for name, array in arrays.items()}
+    for start in range(0, 120, size):
+        stop = min(start + size, 120)
+        for name, array in arrays.items():
+            buffer[name][: stop - start] = array[start:stop]
+        part = {name: array[: stop - start] for name, array in buffer.items()}
+        encoded.append(encode(part, start, 120))
+    with ShardWriter(tmp_path / "00000.h5", 120, attributes()) as writer:
+        for one in encoded:
+            writer.append(one)
         writer.finish()
-    with h5py.File(tmp_path / "train" / "00000.h5") as file:
+    with h5py.File(tmp_path / "00000.h5") as file:
         assert all(np.array_equal(file[name][:], array) for name, array in arrays.items())
+
+
+def test_a_finished_shard_takes_the_place_of_another(tmp_path):
+    for n in (3, 5):
+        write(tmp_path / "train" / "00000.h5", block(n))
+        assert [path.name for path in (tmp_path / "train").iterdir()] == ["00000.h5"]
+        with h5py.File(tmp_path / "train" / "00000.h5") as file:
+            assert len(file["q"]) == n
 
 
 def test_chunks_are_small_for_frames_and_one_a_shard_for_scalars():

@@ -1,0 +1,48 @@
+"""`physim.open` on what `physim render` makes: recipe, system, parameters, derivatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import physim
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["stored", "computed"])
+def opened(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("open") / "set"
+    store = ["derivatives"] if request.param else []
+    settings = {"n": 12, "n_test": 0, "frames": 5, "resolution": 8, "store": store}
+    physim.render(system="pendulum", friction=0.2, noise=0.1, out=folder, **settings)
+    return physim.open(folder)
+
+
+@pytest.mark.parametrize("key", [slice(None), slice(3, 5), [7, 2, 2], 4, -1, np.int64(3)])
+def test_derivatives_are_those_of_the_clean_states(opened, key):
+    found = opened.derivatives("train", key)
+    shard = opened.train[:]
+    q, p = shard["q"][..., 0], shard["p"][..., 0]
+    m, length, g = (shard[name][:, None] for name in ("m", "l", "g"))
+    dq = p / (m * length**2)
+    dp = -m * g * length * np.sin(q) - 0.2 * dq
+    # rounding of a few operations
+    assert np.allclose(found["dq_dt"][..., 0], dq[key], rtol=1e-13, atol=1e-15)
+    assert np.allclose(found["dp_dt"][..., 0], dp[key], rtol=1e-12, atol=1e-14)
+
+
+def test_parameters_are_in_the_order_of_the_system(opened):
+    assert opened.parameters == tuple(opened.system.columns) == ("m", "l", "g")
+    shard = opened.train[:]
+    expected = np.column_stack([shard["m"], shard["l"], shard["g"]])
+    assert np.array_equal(opened.params("train"), expected)
+    assert np.array_equal(opened.params("train", [5, 1]), expected[[5, 1]])
+    assert np.array_equal(opened.params("train", -2), expected[-2])
+
+
+def test_recipe_system_and_times(opened):
+    assert opened.recipe.friction == 0.2
+    assert opened.settings["friction"] == 0.2
+    assert opened.system.name == "pendulum"
+    assert np.array_equal(opened.times, 0.125 * np.arange(5))
+    assert len(opened.test) == 0
+    assert opened.train.attributes["split"] == "train"
