@@ -167,6 +167,6 @@ def load_model(
     if not path.is_file():
         path = run / "checkpoints" / LAST
     saved = read(path)
-    model = models.find(chosen.model).build(chosen.network)
+    model: Any = models.find(chosen.model).build(chosen.network)
     load_weights(model, saved.part("average") or saved.part("model"), path)
     return model.to(device, memory_format=torch.channels_last).eval(), chosen, saved

@@ -5,9 +5,11 @@ two learned constant maps are put in front of the first, so that the network kno
 Momenta do not reach the decoder: what moves must be in q, and how it moves in p.
 """
 
+# ruff: noqa: UP037 - shapes are strings
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -49,7 +51,7 @@ class Decoder(nn.Module):
         self.project = linear(state, maps * size * size) if maps else None
         width = (maps or state) + CONSTANT_MAPS
         self.constant = nn.Parameter(torch.ones(1, CONSTANT_MAPS, size, size))
-        self.blocks = nn.ModuleList()
+        self.blocks: Any = nn.ModuleList()
         for block in blocks:
             size *= 2
             layers = nn.ModuleList()
@@ -68,11 +70,11 @@ class Decoder(nn.Module):
         """
         with torch.no_grad():
             colours = colour.to(self.out.weight).repeat_interleave(self.shuffle**2)
-            self.out.bias.copy_(torch.logit(colours, eps=1e-3))
+            self.out.bias.copy_(torch.logit(colours, eps=1e-3))  # type: ignore[union-attr]
             self.out.weight *= 0.1
 
     def forward(
-        self, q: Float[Tensor, batch * state]
+        self, q: Float[Tensor, "batch *state"]
     ) -> Float[Tensor, "batch channel height width"]:
         """Frames, from 0 to 1."""
         x = q

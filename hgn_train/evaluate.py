@@ -303,7 +303,7 @@ def judge_latent(it: Judged, n: int) -> dict[str, Any]:
     state = np.concatenate([q_test, p_test], -1)
     rounds = [
         metrics.symetric(latent_test[start : start + 5], state[start : start + 5], seed=start)
-        for start in range(0, min(50, len(state) - 4), 5)
+        for start in range(0, min(25, len(state) - 4), 5)
     ]
     return {
         "readout": dataclasses.asdict(scores),

@@ -11,11 +11,13 @@ The activation must be smooth: the derivative of ReLU's derivative is zero, and 
 not learn its gradient.
 """
 
+# ruff: noqa: UP037 - shapes are strings
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -57,13 +59,13 @@ class Energy(nn.Module):
         super().__init__()
         if activation not in SMOOTH:
             raise PhysimError(unknown("activation of the Hamiltonian", activation, SMOOTH))
-        self.layers = nn.ModuleList(layers)
+        self.layers: Any = nn.ModuleList(layers)
         self.value_of, self.slope_of = SMOOTH[activation]
         self.log_stiffness: nn.Parameter | None = None
         if stiffness:
             self.log_stiffness = nn.Parameter(torch.tensor([math.log(k) for k in stiffness]))
 
-    def forward(self, x: Float[Tensor, batch * state]) -> Float[Tensor, " batch"]:
+    def forward(self, x: Float[Tensor, "batch *state"]) -> Float[Tensor, " batch"]:
         """Energies."""
         quadratic = (self.forces(x) * x).flatten(1).sum(1) / 2 if self.stiff else 0.0
         for layer in self.layers[:-1]:
@@ -80,7 +82,7 @@ class Energy(nn.Module):
         assert self.log_stiffness is not None  # noqa: S101 - asked only where `stiff`
         return x * self.log_stiffness.exp().reshape(-1, *[1] * (x.ndim - 2))
 
-    def gradient(self, x: Float[Tensor, batch * state]) -> Float[Tensor, batch * state]:
+    def gradient(self, x: Float[Tensor, "batch *state"]) -> Float[Tensor, "batch *state"]:
         """∂E/∂x, built from forward operations."""
         quadratic = self.forces(x) if self.stiff else 0.0
         slopes = []

@@ -18,6 +18,7 @@ what its fixed-point iteration leaves, about (dt L / 2)^8 for a vector field of 
 L.
 """
 
+# ruff: noqa: UP037 - shapes are strings
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -206,8 +207,8 @@ def find(name: str, separable: bool = True) -> Integrator:
 def rollout(
     integrator: Integrator,
     hamiltonian: Hamiltonian,
-    q: Float[Tensor, batch * state],
-    p: Float[Tensor, batch * state],
+    q: Float[Tensor, "batch *state"],
+    p: Float[Tensor, "batch *state"],
     dt: float | Float[Tensor, " batch"],
     forward: int,
     backward: int = 0,

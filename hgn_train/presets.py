@@ -44,7 +44,10 @@ PRESETS: dict[str, Preset] = {
             "state": "vector",
             "encoder": ((32,), (64,), (64,)),
             "hamiltonian": (128, 128),
-            "decoder": ((32,), (16,), (16,)),
+            "harmonic": True,
+            "decoder": ((32,), (32,)),
+            "shuffle": 2,
+            "both_ways": True,
             "objective": "elbo",
             "beta": 0.01,
             "decoded": 8,
@@ -56,7 +59,7 @@ PRESETS: dict[str, Preset] = {
             "learning_rate": 2e-3,
             "warmup": 100,
             "final_learning_rate": 0.01,
-            "clip": 1.0,
+            "clip": 0.02,
             "averaging": 0.998,
             "precision": "bf16-mixed",
             "evaluate_every": 500,
@@ -97,7 +100,7 @@ PRESETS: dict[str, Preset] = {
 
 
 STEPS: dict[str, dict[str, int]] = {
-    "small": {"mass_spring": 1500, "pendulum": 12_000, "two_body": 6000, "three_body": 12_000},
+    "small": {"mass_spring": 1000, "pendulum": 4000, "two_body": 2500, "three_body": 4000},
 }
 """Steps of a preset on systems that need more or fewer than its default."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import logging
 import math
 import signal
 import time
@@ -83,6 +84,7 @@ def fit(
     """
     from lightning.fabric import Fabric
 
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # no word about the precision
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise PhysimError(
             "device: got 'cuda', but this machine has none; expected 'cpu' or 'auto'"
@@ -109,7 +111,7 @@ def fit(
     # model: the same weights for the same seed, whatever was drawn before
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(data.stream(t.seed, 0))
-        model = kind.build(settings.network)
+        model: Any = kind.build(settings.network)
     train = data.Batches(
         source.dataset.train,
         model.inputs,
@@ -153,9 +155,8 @@ def fit(
     if fabric.is_global_zero and not resume:
         (run / "config.json").write_text(settings.to_json() + "\n")
 
-    wrapped, optimizer = fabric.setup(
-        torch.compile(model, fullgraph=True) if t.compile else model, optimizer
-    )
+    compiled: Any = torch.compile(model, fullgraph=True) if t.compile else model
+    wrapped, optimizer = fabric.setup(compiled, optimizer)
     generator = torch.Generator(device=fabric.device)
     reference = average_image_error(train, held_out, frames)
     log = Log(run, t, first, report, progress) if fabric.is_global_zero else None

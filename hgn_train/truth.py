@@ -75,10 +75,8 @@ def around(
     """
     settings = {"params": params, "friction": source.dataset.recipe.friction}
     system = source.dataset.system
-    # once its module has been imported by others, the public name may be the module
-    simulate = getattr(physim.simulate, "simulate", physim.simulate)
-    later = simulate(system, q, p, times=dt * np.arange(forward + 1), **settings)
-    earlier = simulate(system, q, p, times=-dt * np.arange(backward + 1), **settings)
+    later = physim.simulate(system, q, p, times=dt * np.arange(forward + 1), **settings)
+    earlier = physim.simulate(system, q, p, times=-dt * np.arange(backward + 1), **settings)
     joined = [
         np.concatenate([before[:, :0:-1], after], axis=1)
         for before, after in zip(earlier, later, strict=True)

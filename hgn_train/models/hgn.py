@@ -15,6 +15,7 @@ authors' later code for Botev et al. (2021), "Which priors matter?", and Higgins
 "SyMetric".
 """
 
+# ruff: noqa: UP037 - shapes are strings
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -280,7 +281,7 @@ class HGN(nn.Module):
         return drawn
 
     def forward(
-        self, batch: Mapping[str, UInt8[Tensor, ...]], draws: Mapping[str, Tensor]
+        self, batch: Mapping[str, UInt8[Tensor, "..."]], draws: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """Loss of a batch.
 
@@ -364,7 +365,7 @@ class HGN(nn.Module):
         """Mean and log σ of z from the inference frames; more frames than these are ignored."""
         return self.encoder(stacked(images[:, : self.settings.inference_frames]))
 
-    def state(self, z: Float[Tensor, batch * latent]) -> tuple[Tensor, Tensor]:
+    def state(self, z: Float[Tensor, "batch *latent"]) -> tuple[Tensor, Tensor]:
         """Q and p at the anchor, float32 whatever the precision of the networks."""
         q, p = self.transform(z).float().chunk(2, 1)
         return q, p
@@ -393,7 +394,7 @@ class HGN(nn.Module):
 
     def rollout(
         self,
-        z: Float[Tensor, batch * latent],
+        z: Float[Tensor, "batch *latent"],
         forward: int,
         backward: int = 0,
         speed: float = 1.0,
@@ -429,7 +430,7 @@ def stacked(
 
 
 def kl_from_standard_normal(
-    mean: Float[Tensor, batch * latent], log_sigma: Float[Tensor, batch * latent]
+    mean: Float[Tensor, "batch *latent"], log_sigma: Float[Tensor, "batch *latent"]
 ) -> Float[Tensor, " batch"]:
     """KL divergence of N(mean, σ²) from N(0, 1), in nats, summed over z."""
     terms = (mean**2 + torch.exp(2 * log_sigma) - 1) / 2 - log_sigma
