@@ -92,7 +92,7 @@ def _picture(sets: dict[str, physim.dataset.Dataset]) -> pictures.Image.Image:
     for name, dataset in sets.items():
         last = min(len(dataset.times) - 1, round(SHOWN_TIME / dataset.recipe.dt))
         shown = np.linspace(0, last, COLUMNS).round().astype(int)
-        rows.append(dataset.train.image[0][shown])
+        rows.append(dataset.train.image[len(rows)][shown])  # another trajectory in each
         labels.append(
             name.split("/")[1].replace("_friction", "\nfriction").replace("_colors", "\ncolors")
         )
