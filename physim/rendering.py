@@ -16,6 +16,7 @@ from typing import Any
 
 from physim import card, dataset, schedulers
 from physim import recipe as recipes
+from physim.command_line import size_text
 from physim.errors import RecipeError, ShardError
 from physim.recipe import Recipe
 from physim.shards import lock, manifest
@@ -73,7 +74,7 @@ class Summary:
         )
         return f"""\
 {recipe.name}: {recipe.n:,} training and {recipe.n_test:,} test trajectories in {self.path}
-  size         {_size(self.bytes)}, {raw / max(self.bytes, 1):.0f} times less than the raw pixels
+  size         {size_text(self.bytes)}, {raw / max(self.bytes, 1):.0f} times less than the raw pixels
   time         {self.seconds:.1f} s, {self.made / max(self.seconds, 1e-9):,.0f}
   trajectories/s{kept} energy       {energy}{redrawn} look at it   physim preview {self.path} -o
   {recipe.name.replace("/", "-")}.gif load it      physim.open("{self.path}").train.image[:10]"""
@@ -214,11 +215,3 @@ def _finish(path: Path, recipe: Recipe, summary: Summary) -> None:
 def _plain(recipe: Recipe) -> dict[str, Any]:
     """The recipe as it reads in JSON."""
     return dict(json.loads(recipe.to_json()))
-
-
-def _size(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    return f"{n:.3g} TB"

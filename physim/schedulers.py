@@ -107,6 +107,9 @@ def threads(
     generator = Generator(recipe)
     buffers = local()
 
+    def close(job: Job, writer: ShardWriter, worst: float, redrawn: int) -> None:
+        finished(_close(job, writer, worst, redrawn))
+
     def compute(job: Job, start: int, stop: int) -> _Block:
         if not hasattr(buffers, "images"):
             buffers.images = generator.new_images(recipe.block_size)
@@ -127,7 +130,7 @@ def threads(
             for job in todo:
                 results = (next(waiting).result() for _ in job.blocks(recipe.block_size))
                 written = _write(recipe, path, job, results, progress)
-                closing.append(finisher.submit(lambda *of: finished(_close(*of)), job, *written))
+                closing.append(finisher.submit(close, job, *written))
                 while closing and (closing[0].done() or len(closing) > CLOSING_AHEAD):
                     closing.popleft().result()
             while closing:

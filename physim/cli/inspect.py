@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from physim.command_line import size_text
+
 
 @click.command("inspect")
 @click.argument("path", type=click.Path(path_type=Path))
@@ -35,13 +37,13 @@ def _text(found: dict[str, Any]) -> str:
     lines += _table([(f"  {key}", _plain(value)) for key, value in plain.items()])
     for name, split in found["splits"].items():
         counts = f"{split['trajectories']:,} trajectories, {split['shards']:,} shards"
-        lines += ["", f"{name}: {counts}, {_size(split['bytes'])}"]
+        lines += ["", f"{name}: {counts}, {size_text(split['bytes'])}"]
         if not split["trajectories"]:
             continue
         rows: list[tuple[str, ...]] = [("  array", "shape", "type", "raw", "stored", "ratio")]
         for array, about in split["arrays"].items():
             shape = " × ".join(f"{side:,}" for side in about["shape"])
-            sizes = (_size(about["raw_bytes"]), _size(about["bytes"]), f"{about['ratio']:.1f}")
+            sizes = (size_text(about["raw_bytes"]), size(about["bytes"]), f"{about['ratio']:.1f}")
             rows.append((f"  {array}", shape, about["dtype"].lstrip("|<"), *sizes))
         lines += _table(rows)
         rows = [("  range", "min", "mean", "max")]
@@ -68,11 +70,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return " … ".join(map(str, value)) if len(value) == 2 else ", ".join(map(str, value))
     return str(value)
-
-
-def _size(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    return f"{n:.3g} TB"

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from physim.cli import check_stopped
+from physim.command_line import check_stopped
 
 
 def _complete_system(

@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 
 from physim import __version__, card
+from physim.command_line import size_text
 from physim.dataset import Dataset
 from physim.errors import RecipeError, ShardError
 from physim.report import energies, films, markdown, portraits
@@ -121,7 +122,7 @@ def _figures(dataset: Dataset) -> str:
     entries = [(f"{n:,}", f"trajectories to {name}") for name, n in manifest.counts.items()]
     entries += [
         (f"{(recipe.frames - 1) * recipe.dt:.4g}", f"units of time in {recipe.frames} frames"),
-        (_size(size), f"on disk, {raw / max(size, 1):.0f} times less than the pixels"),
+        (size_text(size), f"on disk, {raw / max(size, 1):.0f} times less than the pixels"),
     ]
     if not recipe.friction:
         worst = max(shard.energy_error for shard in manifest.shards)
@@ -163,7 +164,7 @@ def _shards(dataset: Dataset) -> str:
     shards, conserved = dataset.manifest.shards, not dataset.recipe.friction
     rows = "".join(
         f"<tr><td><code>{html.escape(shard.name)}</code></td><td>{shard.trajectories:,}</td>"
-        f"<td>{_size(shard.bytes)}</td>"
+        f"<td>{size_text(shard.bytes)}</td>"
         f"{f'<td>{_power(shard.energy_error)}</td>' if conserved else ''}"
         f"<td><code>{shard.sha256[:8]}…</code></td></tr>"
         for shard in shards[:SHARDS]
@@ -185,14 +186,6 @@ def _card(dataset: Dataset) -> str:
     except OSError:
         text = card.text(dataset)
     return markdown.to_html(text, heading=3)
-
-
-def _size(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    return f"{n:.3g} TB"
 
 
 def _power(value: float) -> str:
