@@ -43,7 +43,11 @@ def _text(found: dict[str, Any]) -> str:
         rows: list[tuple[str, ...]] = [("  array", "shape", "type", "raw", "stored", "ratio")]
         for array, about in split["arrays"].items():
             shape = " × ".join(f"{side:,}" for side in about["shape"])
-            sizes = (size_text(about["raw_bytes"]), size(about["bytes"]), f"{about['ratio']:.1f}")
+            sizes = (
+                size_text(about["raw_bytes"]),
+                size_text(about["bytes"]),
+                f"{about['ratio']:.1f}",
+            )
             rows.append((f"  {array}", shape, about["dtype"].lstrip("|<"), *sizes))
         lines += _table(rows)
         rows = [("  range", "min", "mean", "max")]
