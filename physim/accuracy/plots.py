@@ -116,7 +116,7 @@ def _area(plt: Any, full: bool) -> Any:
     angle = np.linspace(0, 2 * np.pi, 401)[:, None]
     params = np.tile([0.5, 1.0, 3.0], (len(angle), 1))
     blob = States(params, 1.1 + 0.3 * np.cos(angle), 0.3 * np.sin(angle))
-    times = 0.1 * np.arange(41)
+    times = 0.1 * np.arange(33)
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharey=True)
     grid_q, grid_p = np.meshgrid(np.linspace(-2.6, 2.6, 200), np.linspace(-2.4, 2.4, 200))
     level = grid_p**2 + 3 * np.sin(grid_q / 2) ** 2
@@ -124,9 +124,9 @@ def _area(plt: Any, full: bool) -> Any:
         q, p, _ = studies.trajectories(system, integrators.find(name), blob, times)
         axis.contour(grid_q, grid_p, level, 8, colors="0.85", linewidths=0.6)
         first = _enclosed(q[:, 0, 0], p[:, 0, 0])
-        for t in range(0, 41, 8):
+        for t in range(0, 33, 8):
             ratio = _enclosed(q[:, t, 0], p[:, t, 0]) / first
-            axis.fill(q[:, t, 0], p[:, t, 0], alpha=0.5, color=plt.get_cmap("viridis")(t / 40))
+            axis.fill(q[:, t, 0], p[:, t, 0], alpha=0.5, color=plt.get_cmap("viridis")(t / 32))
             middle = q[:, t, 0].mean(), p[:, t, 0].mean()
             axis.annotate(f"{ratio:.3f}", middle, ha="center", va="center", fontsize=7)
         axis.set_title(f"{name}: area over the first area, every 8 steps of 0.1")

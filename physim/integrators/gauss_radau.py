@@ -228,7 +228,7 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
             change = max(weight_q * _largest(worst[:d]), weight_p * _largest(worst[d:]))
             if iteration > 0:
                 rate = max(change / before, _SLOWEST) if before > 0.0 else _SLOWEST
-            if not change * rate > _ROUNDING or (change >= before and change < 1e-11):
+            if not change * rate > _ROUNDING or (change >= before and change < 1e-13):
                 break
         work[2] = rate
         error = _error(weight_q, weight_p, f)

