@@ -1,4 +1,4 @@
-"""`python -m benchmarks [render|read|train …]`: print the tables and save them as JSON."""
+"""`python -m benchmarks [render|read|deflate|train …]`: print the tables and save them as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.measure import machine, save
 
-PARTS = ("render", "read", "train")
+PARTS = ("render", "read", "deflate", "train")
 
 
 def main() -> int:
