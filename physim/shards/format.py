@@ -69,7 +69,7 @@ class Attribute:
 
     Attributes:
         name: Its name.
-        kind: `string` (variable length, UTF-8), `integer` (64 bits) or `floats` (a list of
+        kind: `string` (fixed length, UTF-8), `integer` (64 bits) or `floats` (a list of
             float64).
         description: One line.
     """

@@ -179,10 +179,13 @@ class ShardWriter:
         """Attributes and empty arrays, in the order of the format."""
         assert self._hdf5 is not None  # noqa: S101 - for the type checker
         root = self._hdf5
-        root.attrs["format"] = layout.FORMAT
+        _put_text(root, "format", layout.FORMAT)
         root.attrs["format_version"] = np.int64(layout.FORMAT_VERSION)
         for name, value in self._attributes.items():
-            root.attrs[name] = value
+            if isinstance(value, str):
+                _put_text(root, name, value)
+            else:
+                root.attrs[name] = value
         parameters = str(self._attributes["parameters"]).split()
         order = [array.name for array in layout.ARRAYS] + parameters
         required = {a.name for a in layout.ARRAYS if a.presence == "always"} | set(parameters)
@@ -207,10 +210,11 @@ class ShardWriter:
         kind = h5py.h5t.py_create(array.dtype)
         dataset = h5py.h5d.create(self._hdf5.id, name.encode(), kind, space, properties)
         spec = layout.find(name, components=bool(array.row))
-        attributes = h5py.Dataset(dataset).attrs
-        attributes["dimensions"] = " ".join(spec.dimensions)
-        attributes["unit"] = self._units.get(name, spec.unit)
-        attributes["description"] = self._descriptions.get(name, spec.description)
+        owner = h5py.Dataset(dataset)
+        _put_text(owner, "dimensions", " ".join(spec.dimensions))
+        _put_text(owner, "unit", self._units.get(name, spec.unit))
+        about = self._descriptions.get(name, spec.description)
+        _put_text(owner, "description", about)
         self._arrays[name] = dataset
         self._pending[name] = []
         self._lengths[name] = array.chunk
@@ -248,6 +252,17 @@ class ShardWriter:
         for chunk in sorted(chunks, key=lambda chunk: chunk.end):
             dataset = self._arrays[chunk.name]
             dataset.write_direct_chunk((chunk.row,) + (0,) * (dataset.rank - 1), chunk.data)
+
+
+def _put_text(owner: h5py.HLObject, name: str, text: str) -> None:
+    """A string of fixed length.
+
+    Those of variable length lie in a heap without a checksum, on which a damaged file can send the
+    HDF5 library round in circles.
+    """
+    data = text.encode()
+    kind = h5py.string_dtype("utf-8", max(1, len(data)))
+    owner.attrs.create(name, np.array(data, dtype=kind), dtype=kind)
 
 
 def _checked_attributes(given: Mapping[str, object]) -> dict[str, object]:

@@ -65,7 +65,11 @@ def _rewrite(
     path = folder / "train" / "00001.h5"
     with h5py.File(path) as file:
         arrays = {name: file[name][:] for name in file}
-        known = {name: value for name, value in file.attrs.items() if "format" not in name}
+        known = {
+            name: value.decode() if isinstance(value, bytes) else value
+            for name, value in file.attrs.items()
+            if "format" not in name
+        }
     change(arrays)
     with ShardWriter(path, len(arrays["q"]), known | (attributes or {})) as writer:
         writer.append(encode(arrays, 0, len(arrays["q"])))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -226,7 +228,7 @@ def no_format(file, folder):
 
 @attack("not a shard of physim")
 def another_format(file, folder):
-    file.attrs["format"] = "netCDF"
+    file.attrs["format"] = np.bytes_("netCDF")
 
 
 @attack("attribute format is not a string")
@@ -242,6 +244,16 @@ def a_later_version(file, folder):
 @attack("attribute format_version is not an integer")
 def a_version_of_text(file, folder):
     file.attrs["format_version"] = "1"
+
+
+@attack("attribute system is not a string of fixed length")
+def a_string_in_the_heap(file, folder):
+    file.attrs["system"] = "two_body"
+
+
+@attack("attribute unit is not a string of fixed length")
+def a_unit_in_the_heap(file, folder):
+    file["q"].attrs["unit"] = "metres"
 
 
 @attack("attribute times is missing")
@@ -263,12 +275,12 @@ def times_without_end(file, folder):
 
 @attack("attribute parameters: got '../../etc/passwd', expected a symbol")
 def a_path_as_parameter(file, folder):
-    file.attrs["parameters"] = "m ../../etc/passwd"
+    file.attrs["parameters"] = np.bytes_("m ../../etc/passwd")
 
 
 @attack("attribute parameters: got 'image', expected a symbol")
 def an_array_as_parameter(file, folder):
-    file.attrs["parameters"] = "m G image"
+    file.attrs["parameters"] = np.bytes_("m G image")
 
 
 @attack("entries, expected at most 128")
@@ -415,3 +427,47 @@ def test_a_manifest_without_end(tmp_path):
 def test_the_good_manifest_is_good(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST))
     assert manifest.read(tmp_path).counts == {"train": 5}
+
+
+FUZZ = """
+import resource, sys
+sys.path[:0] = {path!r}
+import numpy as np
+from physim.errors import ShardError
+from physim.shards.read import Split
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30,) * 2)
+good, out = Path({good!r}), Path({out!r})
+data = good.read_bytes()
+rng = np.random.default_rng({seed})
+places = np.flatnonzero(np.frombuffer(data, dtype=np.uint8))
+split = Split("train", [good], [60])
+stored = np.zeros(len(data), dtype=bool)
+for array in split.shard(0).arrays.values():
+    for offset, size in zip(array.offsets, array.sizes):
+        stored[offset : offset + size] = True
+places = places[~stored[places]]
+refused = 0
+for _ in range({count}):
+    bad = bytearray(data)
+    for place in rng.choice(places, rng.integers(1, 4)):
+        bad[place] = rng.integers(256)
+    out.write_bytes(bad)
+    try:
+        Split("train", [out], [60])[:]
+    except ShardError:
+        refused += 1
+print(refused)
+"""
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(5000, marks=pytest.mark.slow)])
+def test_damaged_metadata_never_traps_the_library(longer, tmp_path, count):
+    """Bytes outside of the chunks are changed: each file is read or refused, none hangs."""
+    where = {"good": str(longer), "out": str(tmp_path / "00000.h5"), "path": sys.path}
+    code = FUZZ.format(seed=count, count=count, **where)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60 + count / 10
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > count / 3
