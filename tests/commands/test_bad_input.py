@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from physim.cli import cli, run
+from physim.cli import cli
+from physim.command_line import run
 
 
 @pytest.fixture

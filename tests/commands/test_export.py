@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import physim
-from physim.cli import cli, run
+from physim.cli import cli
+from physim.command_line import run
 from physim.errors import ShardError
 from physim.export import FORMATS, export
 

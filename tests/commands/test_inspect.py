@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import physim
-from physim.cli import cli, run
+from physim.cli import cli
+from physim.command_line import run
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from PIL import Image, ImageSequence
 
 import physim
 from physim import pictures
-from physim.cli import cli, run
+from physim.cli import cli
+from physim.command_line import run
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import physim
-from physim.cli import cli, run
+from physim.cli import cli
+from physim.command_line import run
 from physim.recipe import Recipe, recipes
 
 SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")

@@ -16,7 +16,8 @@ from PIL import Image
 
 import physim
 from physim import report
-from physim.cli import cli, run
+from physim.cli import cli
+from physim.command_line import run
 from physim.report import markdown, portraits, svg
 from physim.report.contours import level_set
 

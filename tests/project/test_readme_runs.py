@@ -1,0 +1,78 @@
+"""What the README says is true: its code runs, its tables are current, its links exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import physim
+from physim.cli import COMMANDS, cli
+from physim.command_line import run
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the README's data set in it, at a small scale."""
+    path = tmp_path_factory.mktemp("readme")
+    out = path / "datasets" / "two_body"
+    physim.render(system="two_body", n=10_100, n_test=10, frames=12, resolution=8, out=out)
+    return path
+
+
+def test_python_examples_run(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(examples) == 4
+    scope: dict[str, object] = {}
+    for example in examples:
+        exec(example, scope)  # noqa: S102 - it is our own page
+    assert len(scope["frames"]) == 64
+    assert scope["one"]["image"].shape == (12, 8, 8, 3)
+    assert len(scope["windows"][0]["image"]) == 10
+    assert scope["rows"].num_rows == 10_100
+    assert "trajectory" in scope["named"].dims
+
+
+def test_commands_run(folder, monkeypatch, capsys):
+    """At a small scale: `--n` is replaced, the rest stands as it does on the page."""
+    monkeypatch.chdir(folder)
+    commands = [
+        line.split("#")[0].strip()
+        for line in README.splitlines()
+        if re.match(r" {4}physim ", line)
+    ]
+    assert {shlex.split(command)[1] for command in commands} >= {"render", "systems", "verify"}
+    for command in commands:
+        words = re.sub(r"--n \d+", "--n 20 --frames 6 --overwrite", command)
+        assert run(cli, shlex.split(words)[1:]) == 0, command
+    capsys.readouterr()
+
+
+def test_tables_are_current():
+    path = ROOT / "scripts" / "readme_tables.py"
+    spec = importlib.util.spec_from_file_location("readme_tables", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.renewed(README) == README, "python scripts/readme_tables.py renews them"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "datasets/README.md"])
+def test_links_lead_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\((?!http)([^)#]+)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example_that_names_it(name, capsys):
+    assert run(cli, [name, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "Example:" in printed
+    assert f"physim {name}" in printed
