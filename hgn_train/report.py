@@ -131,7 +131,8 @@ def write(run: Path) -> Path:
         (folder / name).write_bytes(content)
         kind = "gif" if name.endswith(".gif") else "png"
         address = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-        pictures.append({"caption": caption, "address": address})
+        smooth = "smooth" if name in SMOOTH else ""
+        pictures.append({"caption": caption, "address": address, "smooth": smooth})
     settings = results["settings"]
     page = (
         Environment(autoescape=True)
@@ -173,64 +174,57 @@ def lead(results: Results) -> str:
 def drawn(
     run: Path, results: Results, arrays: Mapping[str, np.ndarray]
 ) -> list[tuple[str, str, bytes]]:
-    """File name, caption and bytes of each picture."""
-    found = [
+    """File name, caption and bytes of each picture, in the order of the report."""
+    both = np.concatenate([arrays["test_images"], arrays["test_drawn"]])
+    moving = figures.animation(both, zoom=3, columns=len(arrays["test_images"]))
+    found = [("rollout.gif", CAPTIONS["rollout.gif"], moving)]
+    order = movement(arrays["test_images"])
+    found += [
         (
-            f"rollout-{index}.png",
-            (
-                "A test trajectory and what the model makes of its first frames: each other frame "
-                "of the original and the reconstruction; then, each below the simulator's own, "
-                "backward in time from the inferred state, at double and at half speed."
-            ),
+            f"rollout-{place}.png",
+            CAPTIONS["rollout.png"],
             figures.rollout_rows(results, arrays, index),
         )
-        for index in range(min(3, len(arrays["test_images"])))
+        for place, index in enumerate(order[:2])
     ]
-    found.append(
-        (
-            "rollout.gif",
-            "Test trajectories: true above, model below.",
-            figures.animation(
-                np.concatenate([arrays["test_images"], arrays["test_drawn"]]),
-                zoom=3,
-                columns=len(arrays["test_images"]),
-            ),
-        )
-    )
-    found.append(
-        (
-            "samples.png",
-            "New trajectories, sampled from the prior that was fitted to the training posteriors.",
-            figures.sample_rows(arrays, "mixture"),
-        )
-    )
-    found.append(
+    found += [
+        ("error.png", CAPTIONS["error.png"], figures.error_per_frame(results)),
+        ("samples.png", CAPTIONS["samples.png"], figures.sample_rows(arrays, "mixture")),
         (
             "samples-normal.png",
-            (
-                "The same from N(0, 1), as in the paper; with a small weight of the KL divergence "
-                "most of it is never used by the encoder."
-            ),
+            CAPTIONS["samples-normal.png"],
             figures.sample_rows(arrays, "normal"),
-        )
-    )
-    found.append(("error.png", "Error of each frame.", figures.error_per_frame(results)))
-    found.append(
-        ("energy.png", "Learned H along test rollouts.", figures.energy_along_time(arrays))
-    )
-    found.append(
-        (
-            "phase.png",
-            (
-                "The learned phase space: latent q and p of test rollouts along their two main "
-                "directions, coloured by the true ones."
-            ),
-            figures.phase_portrait(arrays),
-        )
-    )
+        ),
+        ("energy.png", CAPTIONS["energy.png"], figures.energy_along_time(arrays)),
+        ("phase.png", CAPTIONS["phase.png"], figures.phase_portrait(arrays)),
+    ]
     if (run / "metrics.jsonl").is_file():
-        found.append(("training.png", "Training.", figures.training_curve(run)))
+        found.append(("training.png", CAPTIONS["training.png"], figures.training_curve(run)))
     return found
+
+
+def movement(images: np.ndarray) -> list[int]:
+    """Trajectories in the order of how much their frames change, most first."""
+    changes = images.astype(np.float32).std(1).mean((1, 2, 3))
+    return [int(index) for index in np.argsort(-changes)]
+
+
+SMOOTH = ("error.png", "energy.png", "phase.png", "training.png")
+CAPTIONS = {
+    "rollout.gif": "Test trajectories: true above, model below.",
+    "rollout.png": "A test trajectory and what the model makes of its first frames: each other frame of "
+    "the original and of the reconstruction; then, each below the simulator's own, backward in time "
+    "from the inferred state, at double and at half speed.",
+    "error.png": "Error of each frame, within the length that was trained on and beyond.",
+    "samples.png": "New trajectories, one a row, sampled from the prior that was fitted to the "
+    "posteriors of the training data.",
+    "samples-normal.png": "The same from N(0, 1), as in the paper. With a small weight of the KL "
+    "divergence the encoder uses little of it.",
+    "energy.png": "Learned H along test rollouts, forward and backward beyond the training length.",
+    "phase.png": "The learned phase space: latent q and p of test rollouts along their two main "
+    "directions, coloured by the true ones.",
+    "training.png": "Training.",
+}
 
 
 PAGE = """<!doctype html>
@@ -256,7 +250,7 @@ PAGE = """<!doctype html>
 <h2>Pictures</h2>
 {% for picture in pictures %}
 <figure>
-  <img src="{{ picture.address }}" alt="">
+  <img class="{{ picture.smooth }}" src="{{ picture.address }}" alt="{{ picture.caption }}">
   <figcaption>{{ picture.caption }}</figcaption>
 </figure>
 {% endfor %}

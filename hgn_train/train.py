@@ -451,9 +451,10 @@ class Log:
         rows = [frames[i, ::2] for i in range(len(shown[0])) for frames in shown]
         grid = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
         self.board.add_image("rollouts", grid.clamp(0, 1), step)
-        self.bar.write(
-            f"step {step}: held-out error × 1e4 {1e4 * error:.2f}, share explained {share:.3f}"
-        )
+        if not self.bar.disable:
+            self.bar.write(
+                f"step {step}: held-out error × 1e4 {1e4 * error:.2f}, share explained {share:.3f}"
+            )
 
     def close(self) -> None:
         """Finish the files."""

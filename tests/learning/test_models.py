@@ -104,10 +104,11 @@ def test_plus_has_the_sizes_of_the_authors_code():
     assert sum(w.numel() for w in model.encoder.parameters()) == 295_872
 
 
-@pytest.mark.parametrize("name", ["elbo", "geco", "maps", "consistency", "some-frames"])
+@pytest.mark.parametrize("name", ["maps", "consistency", "some-frames"])
 def test_compiled_whole_equals_eager(name):
     """One graph, no break; the order of sums may differ, in float32."""
-    eager, same = tiny(**VARIANTS[name]), tiny(**VARIANTS[name])
+    changes = VARIANTS[name] | {"frames": 5}
+    eager, same = tiny(**changes), tiny(**changes)
     compiled = torch.compile(same, fullgraph=True, backend="aot_eager")
     given, drawn = batch(eager.settings), draws(eager)
     expected, found = eager(given, drawn), compiled(given, drawn)
