@@ -212,17 +212,25 @@ def movement(images: np.ndarray) -> list[int]:
 SMOOTH = ("error.png", "energy.png", "phase.png", "training.png")
 CAPTIONS = {
     "rollout.gif": "Test trajectories: true above, model below.",
-    "rollout.png": "A test trajectory and what the model makes of its first frames: each other frame of "
-    "the original and of the reconstruction; then, each below the simulator's own, backward in time "
-    "from the inferred state, at double and at half speed.",
+    "rollout.png": (
+        "A test trajectory and what the model makes of its first frames: each other frame of the "
+        "original and of the reconstruction; then, each below the simulator's own, backward in "
+        "time from the inferred state, at double and at half speed."
+    ),
     "error.png": "Error of each frame, within the length that was trained on and beyond.",
-    "samples.png": "New trajectories, one a row, sampled from the prior that was fitted to the "
-    "posteriors of the training data.",
-    "samples-normal.png": "The same from N(0, 1), as in the paper. With a small weight of the KL "
-    "divergence the encoder uses little of it.",
+    "samples.png": (
+        "New trajectories, one a row, sampled from the prior that was fitted to the posteriors of "
+        "the training data."
+    ),
+    "samples-normal.png": (
+        "The same from N(0, 1), as in the paper. With a small weight of the KL divergence the "
+        "encoder uses little of it."
+    ),
     "energy.png": "Learned H along test rollouts, forward and backward beyond the training length.",
-    "phase.png": "The learned phase space: latent q and p of test rollouts along their two main "
-    "directions, coloured by the true ones.",
+    "phase.png": (
+        "The learned phase space: latent q and p of test rollouts along their two main "
+        "directions, coloured by the true ones."
+    ),
     "training.png": "Training.",
 }
 
