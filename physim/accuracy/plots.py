@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from physim import integrators, systems
-from physim.accuracy import studies
+from physim.accuracy import conservation, studies
 from physim.accuracy.report import all_systems, gentle, methods
 from physim.accuracy.studies import States
 from physim.errors import PhysimError
@@ -42,7 +42,7 @@ def draw(folder: Path, full: bool = False) -> Iterator[Path]:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "savefig.dpi": 110,
-            "axes.prop_cycle": plt.cycler(color=[*plt.get_cmap("tab20").colors]),
+            "axes.prop_cycle": plt.cycler(color=plt.get_cmap("tab20")(range(20))),
         }
     )
     pictures = {"orders": _orders, "energy": _energy, "area": _area, "cost": _cost}
@@ -92,7 +92,7 @@ def _energy(plt: Any, full: bool) -> Any:
         for method in methods(steps_only=True):
             if not method.fits(system, 0.0):
                 continue
-            errors = studies.energy_errors(
+            errors = conservation.energy_errors(
                 method, system, states, dt, tuple(int(step) for step in steps)
             )
             colour = f"C{list(integrators.INTEGRATORS).index(method.name)}"

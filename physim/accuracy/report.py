@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from physim import integrators, systems
-from physim.accuracy import solvers, studies
+from physim.accuracy import conservation, solvers, studies
 from physim.errors import PhysimError
 from physim.integrators.integrator import Integrator
 from physim.systems.system import System
@@ -115,7 +115,7 @@ def _truth(full: bool) -> Table:
     n = 10_000 if full else 1000
     for system in all_systems():
         for paper in (True, False):
-            found = studies.worst(system, n, paper)
+            found = conservation.worst(system, n, paper)
             name = f"{system.name}, {'paper' if paper else 'random parameters'}"
             numbers = [found.energy, found.momentum, found.spin, found.ellipse, found.closest]
             table.rows.append(
@@ -192,7 +192,7 @@ def _energies(full: bool) -> Table:
         for method in methods(steps_only=True):
             if not method.fits(system, 0.0):
                 continue
-            errors = studies.energy_errors(method, system, states, dt, checkpoints)
+            errors = conservation.energy_errors(method, system, states, dt, checkpoints)
             table.rows.append(
                 [
                     f"{name}, {dt}",
@@ -223,8 +223,8 @@ def _structure(full: bool) -> Table:
         for system in all_systems():
             if method.fits(system, 0.0):
                 states = gentle(system)
-                defects.append(studies.symplectic_defect(method, system, states, 0.1))
-                returns.append(studies.return_error(method, system, states, 0.05, 100))
+                defects.append(conservation.symplectic_defect(method, system, states, 0.1))
+                returns.append(conservation.return_error(method, system, states, 0.05, 100))
         table.rows.append(
             [
                 method.name,

@@ -55,6 +55,8 @@ def test_spring_turns_by_its_angle():
         pytest.param(1.0, -2.9, id="rotation the other way"),
         pytest.param(0.0, 40.0, id="fast rotation"),
         pytest.param(3.0, 0.4, id="rotation from near the top"),
+        pytest.param(math.pi - 1e-6, 0.0, id="a breath beside the top"),
+        pytest.param(math.pi - 1e-6, 2e-6, id="a breath beside the top, over it"),
         pytest.param(40.0, 0.4, id="swing after many turns"),
         pytest.param(-25.3, -2.5, id="rotation after many turns"),
     ],
