@@ -377,8 +377,8 @@ def compress(
         >>> import zlib
         >>> row = np.zeros(3000, dtype=np.uint8)
         >>> stream = compress(row, (3,), 3)
-        >>> len(stream), zlib.decompress(stream) == row.tobytes()
-        (26, True)
+        >>> len(stream) < 50, zlib.decompress(stream) == row.tobytes()
+        (True, True)
     """
     data = np.require(data, np.uint8, ["C", "W"])  # the kernel is compiled for writable arrays
     near = np.array([distance for distance in distances if distance <= FARTHEST], dtype=np.int64)
