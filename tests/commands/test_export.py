@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -95,6 +97,23 @@ def test_webdataset(opened, tmp_path):
         for name, array in expected.items():
             found = sample[f"{name}.npy"] if np.ndim(array) else sample["json"][name]
             assert np.array_equal(found, array), name
+
+
+def test_the_webdataset_library_reads_the_tars(opened, tmp_path):
+    """In a process of its own: the library leaves files open, and warnings are errors here."""
+    pytest.importorskip("webdataset", reason="webdataset is not installed")
+    export(opened, "webdataset", tmp_path / "out")
+    code = """
+import sys, numpy, physim, webdataset
+train = physim.open(sys.argv[1]).train
+samples = list(webdataset.WebDataset(sys.argv[2:], shardshuffle=False).decode())
+assert [int(sample["__key__"]) for sample in samples] == list(range(120))
+for i in (0, 70, 119):
+    for name in ("image", "q", "energy"):
+        assert numpy.array_equal(samples[i][name + ".npy"], train[i][name])
+"""
+    tars = sorted((tmp_path / "out/train").glob("*.tar"))
+    subprocess.run([sys.executable, "-c", code, opened.path, *tars], check=True)
 
 
 @pytest.mark.parametrize("name", FORMATS)
