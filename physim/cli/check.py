@@ -8,7 +8,7 @@ import click
 
 
 @click.command("check")
-@click.option("--full", is_flag=True, help="More trajectories and longer runs: about ten minutes.")
+@click.option("--full", is_flag=True, help="More trajectories, longer runs: takes minutes.")
 @click.option(
     "--plots",
     type=click.Path(file_okay=False, path_type=Path),
