@@ -60,6 +60,8 @@ class Energy(nn.Module):
         if activation not in SMOOTH:
             raise PhysimError(unknown("activation of the Hamiltonian", activation, SMOOTH))
         self.layers: Any = nn.ModuleList(layers)
+        if layers[-1].bias is not None:  # a constant added to an energy moves nothing
+            layers[-1].bias.requires_grad_(False)
         self.value_of, self.slope_of = SMOOTH[activation]
         self.log_stiffness: nn.Parameter | None = None
         if stiffness:

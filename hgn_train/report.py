@@ -226,7 +226,7 @@ CAPTIONS = {
         "The same from N(0, 1), as in the paper. With a small weight of the KL divergence the "
         "encoder uses little of it."
     ),
-    "energy.png": "Learned H along test rollouts, forward and backward beyond the training length.",
+    "energy.png": "Learned H along test rollouts, also beyond the training length.",
     "phase.png": (
         "The learned phase space: latent q and p of test rollouts along their two main "
         "directions, coloured by the true ones."

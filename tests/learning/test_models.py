@@ -67,18 +67,12 @@ def test_gradient_reaches_every_parameter(name):
     model.updates += 1  # beyond a delay, beta is above 0
     out = model(batch(model.settings), draws(model))
     out["loss"].backward()
-    # a constant added to an energy moves nothing; without sampling σ is unused
     for key, weight in model.named_parameters():
-        if key.startswith("hamiltonian") and key.endswith(f"layers.{last_layer(model)}.bias"):
+        if not weight.requires_grad:
             continue
         assert weight.grad is not None, key
         assert weight.grad.abs().max() > 0, key
     assert all(torch.isfinite(value) for value in out.values())
-
-
-def last_layer(model):
-    parts = [key for key, _ in model.hamiltonian.named_parameters() if ".layers." in f".{key}"]
-    return max(int(f".{key}".split(".layers.")[1].split(".")[0]) for key in parts)
 
 
 def test_sizes_of_the_authors_code():
@@ -123,6 +117,7 @@ def test_compiled_whole_equals_eager(name):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_compiled_by_inductor_equals_eager():
     eager, same = tiny(), tiny()
     compiled = torch.compile(same, fullgraph=True)
