@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,42 @@ HEAD_BEYOND = [
 ]
 
 
+PICTURES = {
+    "rollout-0.png": "the original, what the model makes of its first frames, and the same "
+    "backward, at double and at half speed, each below the simulator's own",
+    "error.png": "error of each frame",
+    "samples.png": "new trajectories from the fitted prior",
+}
+
+
+def pictures(runs: Sequence[Path], path: Path) -> str:
+    """Copy the pictures of the first run of each system beside a page, and refer to them.
+
+    Arguments:
+        runs: Folders of evaluated runs.
+        path: The page; pictures go to a folder of its name without the ending.
+
+    Returns:
+        Markdown.
+    """
+    folder = path.with_suffix("")
+    lines, done = [], set()
+    for run in runs:
+        results = _results(run)
+        system = results["system"]
+        if system in done:
+            continue
+        done.add(system)
+        for name, caption in PICTURES.items():
+            source = run / "pictures" / name
+            if source.is_file():
+                folder.mkdir(exist_ok=True)
+                shutil.copyfile(source, folder / f"{system}-{name}")
+                lines += ["", f"![{system}: {caption}]({folder.name}/{system}-{name})", ""]
+                lines += [f"*{system}: {caption}.*"]
+    return "\n".join(lines) + "\n"
+
+
 def write(path: Path, text: str) -> None:
     """Put a table between the markers of a file, or make the file.
 
@@ -160,7 +197,11 @@ def _name(results: dict[str, Any]) -> list[str]:
 def _cells(results: dict[str, Any]) -> list[str]:
     settings, splits = results["settings"], results["splits"]
     test, training = splits["test"], results["training"]
-    seconds = f"{training['seconds']:.0f} s" if "seconds" in training else "–"
+    seconds = "–"
+    if "seconds" in training:
+        threads = training.get("threads")
+        seconds = f"{training['seconds']:.0f} s on {training.get('device', 'cpu')}"
+        seconds += f", {threads} thread{'s' * (threads > 1)}" if threads else ""
     return [
         *_name(results),
         f"{settings['network']['inference_frames']} of {settings['network']['frames']}",

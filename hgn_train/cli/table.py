@@ -12,7 +12,7 @@ import click
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="A Markdown file; the table replaces what stands between its markers.",
+    help="A Markdown file; tables and pictures replace what stands between its markers.",
 )
 def command(runs: tuple[Path, ...], out: Path | None) -> None:
     """Put evaluated runs beside the figures that the papers report, as Markdown.
@@ -27,5 +27,5 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
     if out is None:
         click.echo(text)
         return
-    table.write(out, text)
+    table.write(out, text + table.pictures(runs, out))
     click.echo(f"{out}: {len(runs)} runs")

@@ -94,6 +94,8 @@ def test_table_is_put_between_its_markers(evaluated, tmp_path, capsys):
     assert text.endswith("after\n")
     assert "| mass_spring | test | 0 |" in text
     assert "3.84 / 6.23" in text
+    assert "(results/mass_spring-rollout-0.png)" in text
+    assert (tmp_path / "results" / "mass_spring-rollout-0.png").is_file()
 
 
 def test_auto_renders_trains_and_reports(tmp_path, capsys, monkeypatch):
