@@ -42,7 +42,8 @@ PRESETS: dict[str, Preset] = {
             "inference_frames": 5,
             "anchor": "middle",
             "state": "vector",
-            "encoder": ((32,), (64,), (64,)),
+            "encoder": ((32, 32), (64, 64), (64,)),
+            "precise_encoder": True,
             "hamiltonian": (128, 128),
             "harmonic": True,
             "decoder": ((32,), (32,)),
@@ -62,6 +63,7 @@ PRESETS: dict[str, Preset] = {
             "clip": 0.02,
             "averaging": 0.998,
             "precision": "bf16-mixed",
+            "threads": 1,  # a rollout is thousands of small operations: more threads only wait
             "evaluate_every": 500,
             "save_every": 500,
         },

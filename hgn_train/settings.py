@@ -32,6 +32,7 @@ class TrainSettings:
         clip: Largest norm of the gradient; 0 for none.
         averaging: Decay of the averaged weights, which are what is evaluated; 0 for none.
         precision: `bf16-mixed` or `32-true`.
+        threads: Threads of PyTorch on a CPU; 0 for as many as it takes by itself.
         compile: Whether the loss is compiled with torch.compile.
         deterministic: Whether only deterministic algorithms are used.
         seed: Of weights, data order and noise.
@@ -51,6 +52,7 @@ class TrainSettings:
     clip: float = 0.0
     averaging: float = 0.0
     precision: Literal["bf16-mixed", "32-true"] = "32-true"
+    threads: int = 0
     compile: bool = False
     deterministic: bool = False
     seed: int = 0
@@ -93,6 +95,7 @@ LOWEST = {
     "weight_decay": 0,
     "clip": 0,
     "averaging": 0,
+    "threads": 0,
     "seed": 0,
     "log_every": 1,
     "evaluate_every": 0,

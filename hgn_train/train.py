@@ -182,6 +182,7 @@ def fit(
         stop_signals() as signals,
         deterministic(t.deterministic),
         flushed_denormals(),
+        threads(t.threads),
     ):
         step = first
         while step < t.steps:
@@ -240,18 +241,17 @@ def fit(
                 break
     seconds = time.perf_counter() - started
     if fabric.is_global_zero:
-        write_timing(run, seconds, fabric.device, resume)
+        write_timing(run, seconds, fabric.device, t.threads or torch.get_num_threads(), resume)
     collapsed = share < COLLAPSED_SHARE and step == t.steps
     return Outcome(step, stopped, collapsed, share, seconds)
 
 
-def write_timing(run: Path, seconds: float, device: torch.device, resume: bool) -> None:
+def write_timing(run: Path, seconds: float, device: torch.device, used: int, resume: bool) -> None:
     """Wall time of the training, over all calls, and where it ran."""
     path = run / "timing.json"
     before = json.loads(path.read_text())["seconds"] if resume and path.is_file() else 0.0
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    threads = torch.get_num_threads()
-    facts = {"seconds": before + seconds, "device": name, "threads": threads}
+    facts = {"seconds": before + seconds, "device": name, "threads": used}
     path.write_text(json.dumps(facts) + "\n")
 
 
@@ -498,6 +498,17 @@ def deterministic(wanted: bool) -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+@contextlib.contextmanager
+def threads(wanted: int) -> Iterator[None]:
+    """So many threads while training, if wanted."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

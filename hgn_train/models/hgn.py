@@ -19,6 +19,7 @@ authors' later code for Botev et al. (2021), "Which priors matter?", and Higgins
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,6 +64,8 @@ class HGNSettings:
         dt: Time between frames inside the model.
         substeps: Integrator steps between frames.
         encoder: Widths of the encoder's blocks.
+        precise_encoder: Whether encoder and f_ψ compute in float32 even where the rest does not.
+            Momenta are differences of sub-pixel positions, which bfloat16 rounds away.
         hamiltonian: Widths of the hidden layers of T and V.
         activation: Smooth activation of T and V.
         harmonic: Whether T and V each have a quadratic part, ½ Σ k x² with learned k > 0, besides
@@ -104,6 +107,7 @@ class HGNSettings:
     dt: float = 0.125
     substeps: int = 1
     encoder: Widths = ((32, 64), (64, 64), (64,))
+    precise_encoder: bool = False
     hamiltonian: tuple[int, ...] = (32, 64, 64, 64)
     activation: str = "softplus"
     harmonic: bool = False
@@ -303,7 +307,7 @@ class HGN(nn.Module):
             images = torch.cat([images[:half], images[half:].flip(1)])
             sign = torch.ones(len(images), device=images.device)
             dt = s.dt * torch.cat([sign[:half], -sign[half:]])
-        mean, log_sigma = self.encoder(stacked(seen))
+        mean, log_sigma = self.encode(seen)
         z = mean + torch.exp(log_sigma) * draws["noise"] if s.stochastic else mean
         q, p = self.unroll(*self.state(z), dt, s.frames - 1 - s.inferred, s.inferred)
         apart = self.inconsistency(images, q, p, draws["window"]) if s.consistency else None
@@ -352,7 +356,7 @@ class HGN(nn.Module):
         if s.both_ways:  # the second half of the rollouts is in reverse, the encoder never is
             half = len(q) // 2
             frames = torch.cat([frames[:half], frames[half:].flip(1)])
-        mean, _ = self.encoder(stacked(images[rows[:, None], frames]))
+        mean, _ = self.encode(images[rows[:, None], frames])
         inferred = torch.cat(self.state(mean), 1)
         at = window + s.inferred
         reached = torch.cat([q[rows, at], p[rows, at]], 1)
@@ -363,11 +367,25 @@ class HGN(nn.Module):
         self, images: UInt8[Tensor, "batch time height width channel"]
     ) -> tuple[Tensor, Tensor]:
         """Mean and log σ of z from the inference frames; more frames than these are ignored."""
-        return self.encoder(stacked(images[:, : self.settings.inference_frames]))
+        return self.encode(images[:, : self.settings.inference_frames])
+
+    def encode(
+        self, seen: UInt8[Tensor, "batch time height width channel"]
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and log σ of z from exactly the inference frames."""
+        with self.precision(seen.device):
+            return self.encoder(stacked(seen))
+
+    def precision(self, device: torch.device) -> AbstractContextManager[object]:
+        """Float32 where it is asked for, else whatever autocast says."""
+        if self.settings.precise_encoder:
+            return torch.autocast(device.type, enabled=False)
+        return nullcontext()
 
     def state(self, z: Float[Tensor, "batch *latent"]) -> tuple[Tensor, Tensor]:
         """Q and p at the anchor, float32 whatever the precision of the networks."""
-        q, p = self.transform(z).float().chunk(2, 1)
+        with self.precision(z.device):
+            q, p = self.transform(z).float().chunk(2, 1)
         return q, p
 
     def unroll(
