@@ -43,6 +43,7 @@ PRESETS: dict[str, Preset] = {
             "anchor": "middle",
             "state": "vector",
             "encoder": ((32, 32), (64, 64), (64,)),
+            "standardize": True,
             "precise_encoder": True,
             "hamiltonian": (128, 128),
             "harmonic": True,

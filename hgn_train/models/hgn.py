@@ -64,6 +64,9 @@ class HGNSettings:
         dt: Time between frames inside the model.
         substeps: Integrator steps between frames.
         encoder: Widths of the encoder's blocks.
+        standardize: Whether the encoder sees frames minus the mean colour of the data, over the
+            deviation of its pixels. Where small bodies move on a plain background the pixels
+            hardly differ, and the signal of the bodies is lost in that of the background.
         precise_encoder: Whether encoder and f_ψ compute in float32 even where the rest does not.
             Momenta are differences of sub-pixel positions, which bfloat16 rounds away.
         hamiltonian: Widths of the hidden layers of T and V.
@@ -107,6 +110,7 @@ class HGNSettings:
     dt: float = 0.125
     substeps: int = 1
     encoder: Widths = ((32, 64), (64, 64), (64,))
+    standardize: bool = False
     precise_encoder: bool = False
     hamiltonian: tuple[int, ...] = (32, 64, 64, 64)
     activation: str = "softplus"
@@ -219,6 +223,8 @@ class HGN(nn.Module):
 
     inputs = ("image",)
     updates: Tensor
+    centre: Tensor
+    deviation: Tensor
 
     def __init__(self, settings: HGNSettings) -> None:
         super().__init__()
@@ -251,12 +257,19 @@ class HGN(nn.Module):
         self.decoder = Decoder(s.state_size, size, s.decoder, s.channels, slope, maps, s.shuffle)
         self.geco = Geco(s.kappa, s.alpha, s.multiplier) if s.objective == "geco" else None
         self.register_buffer("updates", torch.zeros(()))
+        self.register_buffer("centre", torch.zeros(s.channels))
+        self.register_buffer("deviation", torch.ones(()))
         self.latent_shape = (s.latent_size, size, size) if s.state == "maps" else (s.latent_size,)
         self.integrator = integrators.find(s.integrator, s.separable)
 
     def prepare(self, example: Mapping[str, Tensor]) -> None:
-        """Start the decoder at the mean colour of some images."""
-        self.decoder.start_at(pixels(example["image"]).mean((0, 1, 3, 4)))
+        """Start the decoder at the mean colour of some images, and look at how they differ."""
+        images = pixels(example["image"])
+        colour = images.mean((0, 1, 3, 4))
+        self.decoder.start_at(colour)
+        if self.settings.standardize:
+            self.centre.copy_(colour)
+            self.deviation.copy_((images - images.mean((0, 1))).std() + 1e-3)
 
     def draws(self, batch_size: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Noise of the posterior, and which frames are decoded.
@@ -374,7 +387,11 @@ class HGN(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Mean and log σ of z from exactly the inference frames."""
         with self.precision(seen.device):
-            return self.encoder(stacked(seen))
+            frames = stacked(seen)
+            if self.settings.standardize:
+                colour = self.centre.repeat(self.settings.inference_frames)[:, None, None]
+                frames = (frames - colour) / self.deviation
+            return self.encoder(frames)
 
     def precision(self, device: torch.device) -> AbstractContextManager[object]:
         """Float32 where it is asked for, else whatever autocast says."""

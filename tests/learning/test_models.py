@@ -41,6 +41,7 @@ VARIANTS = {
     "beta-delay": {"beta_delay": 5},
     "consistency": {"consistency": 0.1, "both_ways": True},
     "harmonic": {"harmonic": True},
+    "standardize": {"standardize": True, "precise_encoder": True},
     "harmonic-joint": {"harmonic": True, "separable": False, "integrator": "midpoint"},
     "shuffle": {"decoder": ((8,),), "shuffle": 2},
 }
@@ -171,6 +172,18 @@ def test_frames_are_stacked_in_time_then_colour():
     image = torch.zeros(1, 2, 1, 1, 3, dtype=torch.uint8)
     image[0, 1, 0, 0, 2] = 255
     assert stacked(image).flatten().tolist() == [0, 0, 0, 0, 0, 1]
+
+
+def test_standardized_frames_have_mean_0_and_deviation_1():
+    model = tiny(standardize=True)
+    given = batch(model.settings, 64)
+    given["image"] = 100 + given["image"] // 16
+    model.prepare(given)
+    seen = []
+    model.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    model.infer(given["image"])
+    assert abs(seen[0].mean().item()) < 0.05
+    assert abs(seen[0].std().item() - 1) < 0.1
 
 
 def test_divergence_is_that_of_torch_distributions():
