@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
 from typing import Any
@@ -18,6 +19,7 @@ import click
 from physim.errors import PhysimError, unknown
 
 _stopped_by: list[int] = []
+_deferred: list[bool] = []
 
 
 class Commands(click.Group):
@@ -93,12 +95,22 @@ def run(group: click.Group, arguments: list[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def check_stopped() -> None:
-    """Raise again what Ctrl-C or SIGTERM raised, in case that was lost.
+@contextmanager
+def stopping_between_rounds() -> Iterator[None]:
+    """Within, Ctrl-C and SIGTERM wait for the next `check_stopped`, once a round of a loop.
 
-    Python drops an exception that a signal handler raises inside a destructor or the callback of a
-    weak reference. A long loop calls this once a round.
+    An exception that a signal handler raises in the middle of a destructor or of the callback of
+    a weak reference is dropped by Python, with a traceback; a busy loop is often amid one.
     """
+    _deferred.append(True)
+    try:
+        yield
+    finally:
+        _deferred.pop()
+
+
+def check_stopped() -> None:
+    """Raise what Ctrl-C or SIGTERM has asked for."""
     if signal.SIGTERM in _stopped_by:
         raise SystemExit(128 + signal.SIGTERM)
     if _stopped_by:
@@ -107,7 +119,8 @@ def check_stopped() -> None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     _stopped_by.append(number)
-    check_stopped()
+    if not _deferred:
+        check_stopped()
 
 
 def size_text(n: float) -> str:

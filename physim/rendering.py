@@ -69,15 +69,17 @@ class Summary:
             if recipe.friction
             else f"worst relative error {self.energy_error:.1e} over {recipe.frames} frames"
         )
-        redrawn = (
-            f"\n  drawn again  {self.redrawn:,}, which had left the canvas" if self.redrawn else ""
-        )
-        return f"""\
-{recipe.name}: {recipe.n:,} training and {recipe.n_test:,} test trajectories in {self.path}
-  size         {size_text(self.bytes)}, {raw / max(self.bytes, 1):.0f} times less than the raw pixels
-  time         {self.seconds:.1f} s, {self.made / max(self.seconds, 1e-9):,.0f}
-  trajectories/s{kept} energy       {energy}{redrawn} look at it   physim preview {self.path} -o
-  {recipe.name.replace("/", "-")}.gif load it      physim.open("{self.path}").train.image[:10]"""
+        lines = {
+            "size": f"{size_text(self.bytes)}, {raw / self.bytes:.0f} times less than the pixels",
+            "time": f"{self.seconds:.1f} s, {self.made / self.seconds:,.0f} trajectories/s{kept}",
+            "energy": energy,
+            "drawn again": f"{self.redrawn:,}, which had left the canvas" if self.redrawn else "",
+            "look at it": f"physim preview {self.path} -o {recipe.name.replace('/', '-')}.gif",
+            "load it": f'physim.open("{self.path}").train.image[:10]',
+        }
+        counts = f"{recipe.n:,} training and {recipe.n_test:,} test trajectories in {self.path}"
+        rows = [f"  {name:12} {text}" for name, text in lines.items() if text]
+        return "\n".join([f"{recipe.name}: {counts}", *rows])
 
 
 def render(
@@ -190,16 +192,21 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
     try:
         for split in SPLITS:
             (path / split).mkdir(exist_ok=True)
-            remove_parts(path / split)
+        _tidy(path)
     except OSError as error:
         raise ShardError(f"out: cannot write to '{path}' ({error.strerror})") from None
     return {shard.name: shard for shard in kept if is_whole(path, shard)}
 
 
+def _tidy(path: Path) -> None:
+    """Take away what processes that were killed have left: renderers, workers of a cluster."""
+    for folder in (path, *(path / split for split in SPLITS)):
+        remove_parts(folder)
+
+
 def _finish(path: Path, recipe: Recipe, summary: Summary) -> None:
     """Write the manifest, with which the data set is whole, and its card."""
-    for split in SPLITS:
-        remove_parts(path / split)  # of workers that were lost
+    _tidy(path)
     made = Manifest(
         recipe=_plain(recipe),
         seed=recipe.seed,

@@ -104,6 +104,7 @@ def threads(
         progress: Called with the number of trajectories that have just been written.
         finished: Called with each shard when it is on the disk, in order, one at a time.
     """
+    _compile(recipe)
     generator = Generator(recipe)
     buffers = local()
 
@@ -233,6 +234,15 @@ def attributes(recipe: Recipe, job: Job) -> dict[str, Any]:
         "first": job.start,
         "times": recipe.dt * np.arange(recipe.frames),
     }
+
+
+def _compile(recipe: Recipe) -> None:
+    """Compile what `threads` will call, by a block of next to nothing.
+
+    In the calling thread, which Ctrl-C can interrupt, and before the others would wait for it.
+    """
+    small = Generator(recipe.model_copy(update={"frames": 2, "resolution": 8}))
+    encode(small.block(SPLITS[0], 0, 1), 0, 1)
 
 
 def _block(generator: Generator, job: Job, start: int, stop: int, images: np.ndarray) -> _Block:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from physim.command_line import check_stopped
+from physim.command_line import check_stopped, stopping_between_rounds
 
 
 def _complete_system(
@@ -131,7 +133,8 @@ def command(
     made = Recipe.of(settings, source=recipe or "")
     folder = out or Path("datasets") / made.name
 
-    with _Progress(f"{made.name}", made.n + (made.n_test or 0), quiet) as progress:
+    total = made.n + (made.n_test or 0)
+    with _Progress(made.name, total, quiet, busy=scheduler is None) as progress:
         try:
             summary = render(
                 made,
@@ -197,15 +200,23 @@ def _value(name: str, text: str) -> Any:
 
 
 class _Progress:
-    """A bar with trajectories a second and time left, and a word while kernels compile."""
+    """A bar with trajectories a second and time left, and a word while kernels compile.
 
-    def __init__(self, label: str, total: int, quiet: bool) -> None:
-        self.total, self.quiet = total, quiet
+    Arguments:
+        label: Of the bar.
+        total: Trajectories of the data set.
+        quiet: Whether to show nothing.
+        busy: Whether `update` will be called often enough to stop there.
+    """
+
+    def __init__(self, label: str, total: int, quiet: bool, busy: bool) -> None:
+        self.quiet, self.busy = quiet, busy
+        self.rounds = ExitStack()
         self.bar: Any = click.progressbar(
             length=total,
             label=label,
             show_pos=True,
-            hidden=quiet,
+            hidden=quiet or not sys.stdout.isatty(),
             item_show_func=lambda rate: f"{rate:,.0f} trajectories/s" if rate else None,
         )
         self.timer = threading.Timer(1.5, self._compiling)
@@ -235,6 +246,8 @@ class _Progress:
         if not self.began:
             self.timer.cancel()
             self.began, self.first = now, done
+            if self.busy:
+                self.rounds.enter_context(stopping_between_rounds())
             self.bar.__enter__()
             self.bar.update(self.done)
         rate = (done - self.first) / (now - self.began) if now > self.began else 0
@@ -244,6 +257,7 @@ class _Progress:
     def close(self) -> None:
         """End the line of the bar."""
         self.timer.cancel()
+        self.rounds.close()
         if self.began:
             self.began = 0.0
             self.bar.render_finish()
