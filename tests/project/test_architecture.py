@@ -44,3 +44,14 @@ def test_import_linter_contracts():
 def test_simulator_never_loads_torch():
     code = "import physim; [getattr(physim, name) for name in physim.__all__]"
     assert not {"torch", "hgn_train", "matplotlib", "pandas"} & _loaded_by(code)
+
+
+def test_public_names_stay_what_they_are_whatever_is_imported():
+    """A module of the same name would take a function's place once it is imported."""
+    code = (
+        "import importlib, pkgutil, physim\n"
+        "for module in pkgutil.walk_packages(physim.__path__, 'physim.'):\n"
+        "    if '__main__' not in module.name: importlib.import_module(module.name)\n"
+        "assert all(callable(getattr(physim, name)) for name in physim.__all__ if name[0] != '_')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
