@@ -32,7 +32,7 @@ def _setting(name: str, text: str) -> Any:
 
 @click.command(short_help="Train a model.")
 @click.option("--model", default="hgn", show_default=True, help="Which model.")
-@click.option("--data", required=True, help="Folder of a data set, as `physim render` makes it.")
+@click.option("--data", help="Folder of a data set; a resumed run knows its own.")
 @click.option("--preset", default="small", show_default=True, help="paper, plus, small or test.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @options.named(*(_setting(name, text) for name, text in (NETWORK | TRAIN).items()))
@@ -49,7 +49,7 @@ def _setting(name: str, text: str) -> Any:
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(
     model: str,
-    data: str,
+    data: str | None,
     preset: str,
     out: Path,
     changed: tuple[str, ...],
@@ -77,6 +77,8 @@ def command(
 
     if resume:
         chosen = settings.load(out)
+    elif data is None:
+        raise click.UsageError("Missing option '--data'.")
     else:
         network, of_train = split_settings(changes(given, changed), model)
         system = fill_from_data(network, data)

@@ -157,6 +157,8 @@ BAD = {
         ["fit", "--data", "DATA", "--preset", "test", "--inference-frames", "11", "--out", "OUT"],
         "inference_frames: got 11",
     ),
+    "no data given": (["fit", "--out", "OUT"], "Missing option '--data'"),
+    "nothing to resume": (["fit", "--resume", "--out", "OUT"], "no run in this folder"),
     "no data": (["fit", "--data", "nowhere", "--out", "OUT"], "nowhere"),
     "a setting that does not exist": (
         ["fit", "--data", "DATA", "--preset", "test", "--set", "stepz=3", "--out", "OUT"],
