@@ -5,7 +5,7 @@ PRESET ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup train test test-slow lint format bench docs figures clean
+.PHONY: setup train test test-slow lint format bench clean
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/installed

@@ -36,10 +36,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from physim import drawing, integrators, systems
 from physim.drawing import canvas
 from physim.errors import RecipeError, unknown
+from physim.shards import manifest
 from physim.systems.parameters import Distribution, Parameter, fixed
 from physim.systems.system import System
 
 MAX_SEED = 2**63 - 1
+MAX_TRAJECTORY_BYTES = 2**30
 RAW_BYTES_OF_A_SHARD = 2**30
 TRAJECTORIES_OF_A_SHARD = 2000
 RAW_BYTES_OF_A_BLOCK = 6 * 2**20
@@ -81,7 +83,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: str = ""
+    name: Annotated[str, Field(max_length=200, pattern=r"^(\w[\w.+ -]*(/\w[\w.+ -]*)*)?$")] = ""
     system: str
     bodies: Annotated[int, Field(ge=2, le=8)] | None = None
     n: Annotated[int, Field(ge=1, le=10**9)] = 50_000
@@ -174,7 +176,17 @@ class Recipe(BaseModel):
         """Trajectories that are simulated, drawn and compressed together."""
         return max(1, min(TRAJECTORIES_OF_A_BLOCK, RAW_BYTES_OF_A_BLOCK // self.trajectory_bytes))
 
+    def _check_size(self) -> None:
+        if not math.isfinite(self.dt * self.frames):
+            raise RecipeError(f"dt: got {self.dt:g}, expected dt × frames to be finite")
+        if self.trajectory_bytes > MAX_TRAJECTORY_BYTES:
+            raise RecipeError(
+                f"frames: got {self.frames} of {self.resolution} × {self.resolution} pixels, "
+                f"expected at most {MAX_TRAJECTORY_BYTES // 2**20} MiB of pixels a trajectory"
+            )
+
     def _filled(self) -> Recipe:
+        self._check_size()
         system = systems.find(self.system, self.bodies)
         integrator = integrators.choose(system, self.integrator, self.friction)
         style = drawing.find(self.style)
@@ -228,13 +240,13 @@ def load(name: str) -> dict[str, Any]:
         RecipeError: There is no such recipe, or the file is not TOML.
     """
     path = Path(name)
-    if (path / "manifest.json").is_file():
-        return dict(json.loads((path / "manifest.json").read_text())["recipe"])
+    if (path / manifest.MANIFEST).is_file():
+        return dict(manifest.read(path).recipe)
     shipped = recipes()
     if name in shipped:
-        settings = {"name": name} | _parsed(shipped[name].read_text(), name)
+        settings = {"name": name} | _parsed(shipped[name].read_bytes(), name)
     elif path.suffix == ".toml" and path.is_file():
-        settings = {"name": path.stem} | _parsed(path.read_text(), str(path))
+        settings = {"name": path.stem} | _parsed(path.read_bytes(), str(path))
     elif path.suffix == ".toml":
         raise RecipeError(f"recipe: got '{name}', but there is no such file")
     else:
@@ -255,10 +267,10 @@ def recipes() -> dict[str, Any]:
     return found
 
 
-def _parsed(text: str, source: str) -> dict[str, Any]:
+def _parsed(text: bytes, source: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{source}: not TOML ({error})") from None
 
 

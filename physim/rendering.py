@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from physim import card, dataset, schedulers
 from physim import recipe as recipes
+from physim.card import CARD
 from physim.command_line import size_text
 from physim.errors import RecipeError, ShardError
 from physim.recipe import Recipe
@@ -123,8 +125,10 @@ def render(
     path = Path(out) if out is not None else Path("datasets") / recipe.name
     summary = Summary(path, recipe)
     began = time.perf_counter()
-    _make_folder(path)
-    with lock.held(path):
+    with ExitStack() as stack:
+        client = stack.enter_context(schedulers.dask_client(scheduler)) if scheduler else None
+        _make_folder(path)
+        stack.enter_context(lock.held(path))
         done = _claim(path, recipe, overwrite)
         everything = list(schedulers.jobs(recipe))
         todo = [job for job in everything if job.name not in done]
@@ -137,8 +141,8 @@ def render(
                 progress(written)
 
         count(0)
+        journal = Journal(path)
         if todo:
-            journal = Journal(path)
             journal.begin(_plain(recipe), list(done.values()))
             (path / MANIFEST).unlink(missing_ok=True)
 
@@ -147,13 +151,13 @@ def render(
                 done[shard.name] = shard
                 summary.made += shard.trajectories
 
-            if scheduler:
-                schedulers.cluster(scheduler, recipe, path, todo, count, finished)
+            if client:
+                schedulers.cluster(client, recipe, path, todo, count, finished)
             else:
                 threads = workers or schedulers.processors()
                 schedulers.threads(recipe, path, todo, threads, count, finished)
         summary.shards = [done[job.name] for job in everything]
-        if todo:
+        if not (path / MANIFEST).exists() or journal.path.exists() or not (path / CARD).exists():
             _finish(path, recipe, summary)
             journal.end()
     summary.seconds = time.perf_counter() - began
@@ -175,7 +179,7 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
     journal = Journal(path)
     kept: list[Shard] = []
     if overwrite:
-        for old in [path / MANIFEST, journal.path, *path.glob("t*/*.h5")]:
+        for old in [path / MANIFEST, journal.path, *_shards(path)]:
             old.unlink(missing_ok=True)
     else:
         there = journal.recipe()
@@ -183,7 +187,7 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
         if there is None and (path / MANIFEST).exists():
             whole = manifest.read(path)
             there, kept = whole.recipe, whole.shards
-        unknown = there is None and any(path.glob("t*/*.h5"))
+        unknown = there is None and any(_shards(path))
         if unknown or there not in (None, _plain(recipe)):
             raise RecipeError(
                 f"out: got '{path}', which holds another data set; choose another folder, or "
@@ -196,6 +200,12 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
     except OSError as error:
         raise ShardError(f"out: cannot write to '{path}' ({error.strerror})") from None
     return {shard.name: shard for shard in kept if is_whole(path, shard)}
+
+
+def _shards(path: Path) -> Iterator[Path]:
+    """What is named as our shards are, and nothing else."""
+    for split in SPLITS:
+        yield from (file for file in (path / split).glob("*.h5") if file.stem.isdigit())
 
 
 def _tidy(path: Path) -> None:

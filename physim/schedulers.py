@@ -14,10 +14,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import local
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,14 +29,14 @@ from physim.shards.manifest import Shard
 from physim.shards.write import EncodedBlock, ShardWriter, encode
 from physim.trajectories import SPLITS, Generator
 
+if TYPE_CHECKING:
+    from dask.distributed import Client
+
 BLOCKS_AHEAD = 3
 """Blocks in flight for each thread: enough that none waits, few enough that memory stays small."""
 
 CLOSING_AHEAD = 2
 """Shards that may wait for the disk while the next one is being written."""
-
-RETRIES = 5
-"""How many lost workers a shard survives."""
 
 
 @dataclass(frozen=True)
@@ -141,35 +142,20 @@ def threads(
             raise
 
 
-def cluster(
-    address: str,
-    recipe: Recipe,
-    path: Path,
-    todo: list[Job],
-    progress: Callable[[int], None],
-    finished: Callable[[Shard], None],
-) -> None:
-    """Make shards on a Dask cluster whose workers see the same folder.
+@contextmanager
+def dask_client(address: str) -> Iterator[Client]:
+    """A connection to a Dask cluster, closed in the end.
 
     Arguments:
-        address: Of its scheduler, `tcp://host:8786`; or `local` for worker processes on this
-            machine.
-        recipe: What to make.
-        path: Folder of the data set, on a file system that all workers share.
-        todo: Shards to make.
-        progress: Called with the number of trajectories that have just been written.
-        finished: Called with each shard when it is on the disk, as they come.
+        address: Of its scheduler, `tcp://host:8786`; or `local` for processes of this machine.
 
     Raises:
         RecipeError: Dask is not installed, or there is no scheduler at the address.
-        ShardError: A worker could not write, or too many were lost.
     """
     try:
-        from dask.distributed import Client, as_completed
-        from distributed.scheduler import KilledWorker
+        from dask.distributed import Client
     except ImportError:
         raise RecipeError("scheduler: Dask is not installed; pip install 'physim[dask]'") from None
-    folder = str(path.absolute())
     try:
         client = (
             Client(n_workers=processors(), threads_per_worker=1, dashboard_address=None)
@@ -182,23 +168,50 @@ def cluster(
             f"such as tcp://host:8786 ({type(error).__name__})"
         ) from None
     with client:
-        futures = {
-            client.submit(
-                make_shard, recipe.to_json(), folder, job, pure=False, retries=RETRIES
-            ): job
-            for job in todo
-        }
-        try:
-            for future in as_completed(futures):
-                shard = future.result()
-                finished(shard)
-                progress(shard.trajectories)
-        except KilledWorker as error:
-            raise ShardError(f"scheduler: a shard lost too many workers ({error})") from None
-        finally:
-            client.cancel(list(futures))
-            if address == "local":
-                client.shutdown()
+        yield client
+        if address == "local":
+            client.shutdown()
+
+
+def cluster(
+    client: Client,
+    recipe: Recipe,
+    path: Path,
+    todo: list[Job],
+    progress: Callable[[int], None],
+    finished: Callable[[Shard], None],
+) -> None:
+    """Make shards on a Dask cluster whose workers see the same folder.
+
+    The shards of a worker that is lost are made by others, as often as Dask's setting
+    `distributed.scheduler.allowed-failures` says; an error of a worker's own ends the run.
+
+    Arguments:
+        client: From `dask_client`.
+        recipe: What to make.
+        path: Folder of the data set, on a file system that all workers share.
+        todo: Shards to make.
+        progress: Called with the number of trajectories that have just been written.
+        finished: Called with each shard when it is on the disk, as they come.
+
+    Raises:
+        ShardError: A worker could not write, or too many were lost.
+    """
+    from dask.distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    folder = str(path.absolute())
+    text = recipe.to_json()
+    futures = [client.submit(make_shard, text, folder, job, pure=False) for job in todo]
+    try:
+        for future in as_completed(futures):
+            shard = future.result()
+            finished(shard)
+            progress(shard.trajectories)
+    except KilledWorker as error:
+        raise ShardError(f"scheduler: a shard lost too many workers ({error})") from None
+    finally:
+        client.cancel(futures)
 
 
 def make_shard(recipe_json: str, folder: str, job: Job) -> Shard:
@@ -247,10 +260,15 @@ def _compile(recipe: Recipe) -> None:
 
 def _block(generator: Generator, job: Job, start: int, stop: int, images: np.ndarray) -> _Block:
     block = generator.block(job.split, start, stop, images)
-    energy = block["energy"]
-    error = float(np.abs(energy / energy[:, :1] - 1).max())
+    error = float(_energy_error(block["energy"]).max())
     redrawn = int((block["attempt"] > 0).sum())
     return _Block(encode(block, start - job.start, job.n), error, redrawn)
+
+
+def _energy_error(energy: np.ndarray) -> np.ndarray:
+    """|H/H₀ − 1|, or |H| where a trajectory rests at H₀ = 0; (n, frames) to (n, frames)."""
+    start = energy[:, :1]
+    return np.abs(energy - start) / np.where(start == 0, 1.0, np.abs(start))
 
 
 def _write(

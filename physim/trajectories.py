@@ -155,7 +155,7 @@ class Generator:
         if not ok.all():
             first = int(np.flatnonzero(~ok)[0])
             row = failure(self.system, int(index[first]), params[first], q0[first], p0[first])
-            raise SimulationError(f"{self.recipe.name}, {split}, {row}")
+            raise SimulationError(f"{split} split, {row}")
         return params, q, p
 
     def _images(

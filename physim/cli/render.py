@@ -7,12 +7,15 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from physim.command_line import check_stopped, stopping_between_rounds
+
+if TYPE_CHECKING:
+    from physim.recipe import Recipe
 
 
 def _complete_system(
@@ -129,8 +132,12 @@ def command(
         settings["store"] = list(options["store"])
     if options["n"] is not None and options["n_test"] is None:
         settings.pop("n_test", None)
-    _apply_params(settings, param, sampler)
+    if sampler:
+        settings["initial"] = {"sampler": sampler}
     made = Recipe.of(settings, source=recipe or "")
+    if param:
+        _apply_params(settings, param, made)
+        made = Recipe.of(settings, source=recipe or "")
     folder = out or Path("datasets") / made.name
 
     total = made.n + (made.n_test or 0)
@@ -152,25 +159,14 @@ def command(
         click.echo(str(summary))
 
 
-def _apply_params(settings: dict[str, Any], param: tuple[str, ...], sampler: str | None) -> None:
-    """Put each --param into the table that it belongs to."""
-    from physim import systems
-
-    if sampler:
-        settings["initial"] = {"sampler": sampler}
-    if not param:
-        return
+def _apply_params(settings: dict[str, Any], param: tuple[str, ...], made: Recipe) -> None:
+    """Put each --param into the table that it belongs to; `made` is the recipe without them."""
     from physim.errors import RecipeError, unknown
 
-    system = systems.find(settings["system"], settings.get("bodies"))
     initial = dict(settings.get("initial", {}))
     parameters = dict(settings.get("parameters", {}))
-    names = [known.name for known in system.samplers]
-    chosen = initial.get("sampler", names[0])
-    if chosen not in names:
-        raise RecipeError(unknown("--sampler", str(chosen), names))
-    ours = [parameter.symbol for parameter in system.parameters]
-    theirs = [setting.symbol for setting in system.sampler(chosen).settings]
+    ours = list(made.parameters)
+    theirs = [name for name in made.initial if name != "sampler"]
     for text in param:
         name, equals, value = text.partition("=")
         if not equals:
@@ -225,8 +221,6 @@ class _Progress:
         self.done = 0
 
     def __enter__(self) -> _Progress:
-        self.timer.daemon = True
-        self.timer.start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -241,6 +235,9 @@ class _Progress:
         check_stopped()
         if self.first is None:
             self.first = self.done = done
+            if self.busy:
+                self.timer.daemon = True
+                self.timer.start()
             return
         now = time.perf_counter()
         if not self.began:

@@ -63,6 +63,12 @@ MISTAKES = [
     (("--system", "n_body", "--bodies", "9"), ["bodies", "9", "2 … 8"]),
     (("--system", "two_body", "--colors", "1"), ["colors", "got 1", "2"]),
     (("--system", "pendulum", "--recipe", "hgn/two_body"), ["--system", "pendulum", "two_body"]),
+    (("--system", "pendulum", "--dt", "1e308"), ["dt", "1e+308", "finite"]),
+    (
+        ("--system", "pendulum", "--resolution", "1024", "--frames", "100000"),
+        ["frames", "100000", "1024 MiB"],
+    ),
+    (("--system", "pendulum", "--scheduler", "nowhere"), ["scheduler", "'nowhere'", "local"]),
     (("--recipe", "hgn/pendulun"), ["recipe", "did you mean 'hgn/pendulum'"]),
     (("--recipe", "missing.toml"), ["recipe", "missing.toml", "no such file"]),
 ]
@@ -97,17 +103,63 @@ RECIPES = [
     ),
     ("system = ", ["mine.toml", "not TOML"]),
     ("frames = 3", ["mine.toml", "system", "missing"]),
+    ('system = "pendulum"\nname = "../../elsewhere"', ["mine.toml", "name", "elsewhere"]),
+    ('system = "pendulum"\nparameters = 3', ["mine.toml", "parameters", "3", "dictionary"]),
+    ('system = "pendulum"\ninitial = "x"', ["mine.toml", "initial", "'x'", "dictionary"]),
 ]
 
 
+@pytest.mark.parametrize("more", [(), ("--param", "m=1")], ids=["", "param"])
 @pytest.mark.parametrize(("text", "words"), RECIPES, ids=lambda value: str(value)[:40])
-def test_mistakes_in_a_recipe_name_the_key(invoke, text, words):
+def test_mistakes_in_a_recipe_name_the_key(invoke, text, words, more):
     Path("mine.toml").write_text(text)
-    status, message = invoke(*RENDER, "--recipe", "mine.toml")
+    status, message = invoke(*RENDER, "--recipe", "mine.toml", *more)
     assert status == 2
     assert all(word in message for word in words), message
     assert message.count("\n") == 1
     assert [path.name for path in Path().iterdir()] == ["mine.toml"]
+
+
+def test_recipes_that_cannot_be_read(invoke):
+    Path("latin.toml").write_bytes('system = "pendülum"'.encode("latin-1"))
+    Path("set").mkdir()
+    for text in ("{", "{}", '{"recipe": 3}'):
+        Path("set/manifest.json").write_text(text)
+        for recipe, words in (
+            ("set", ["set/manifest.json"]),
+            ("latin.toml", ["latin.toml", "TOML"]),
+        ):
+            status, message = invoke(*RENDER, "--recipe", recipe)
+            assert status == 2
+            assert message.count("\n") == 1
+            assert all(word in message for word in words), message
+    assert sorted(path.name for path in Path().iterdir()) == ["latin.toml", "set"]
+
+
+def test_overwriting_takes_away_a_data_set_and_nothing_else(invoke):
+    render = ("render", "--system", "pendulum", "--quiet", "--out", "mine")
+    assert invoke(*render, "--n", "3")[0] == 0
+    strangers = [Path(f"mine/{name}") for name in ("thesis/results.h5", "train/notes.h5", "a.txt")]
+    for path in strangers:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    shards = [path for path in Path("mine").rglob("*.h5") if path.stem.isdigit()]
+    before = [path.read_bytes() for path in shards]
+    status, _ = invoke(*render, "--n", "4", "--overwrite", "--scheduler", "nowhere")
+    assert status == 2
+    assert [path.read_bytes() for path in shards] == before
+    assert invoke(*render, "--n", "4", "--overwrite")[0] == 0
+    assert all(path.read_text() == "mine" for path in strangers)
+
+
+def test_what_cannot_be_computed_names_the_trajectory_and_writes_no_shard(invoke):
+    status, message = invoke(
+        "render", "--quiet", "--system", "two_body", "--n", "5", "--param", "G=1e300", "--out", "s"
+    )
+    assert status == 2
+    assert message.count("\n") == 1
+    assert all(word in message for word in ("train split", "trajectory 0", "G=1e+300")), message
+    assert not list(Path("s").rglob("*.h5"))
 
 
 def test_a_folder_with_another_data_set_is_left_alone(invoke):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import physim
 from physim.cli import cli
 from physim.command_line import run
 from physim.recipe import Recipe, recipes
+from physim.shards import manifest
+from physim.shards.journal import Journal
 
 SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")
 
@@ -185,18 +188,46 @@ def test_quiet_prints_nothing_and_the_summary_says_all(tmp_path, monkeypatch, ca
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr("sys.argv", ["physim", "render", "--system", "two_body", "--n", "5"])
     assert run(cli) == 0
-    printed = capsys.readouterr().out
-    for words in (
-        "datasets/two_body",
-        "5 training",
-        "1 test",
-        "kB",
-        "trajectories/s",
-        "energy",
-        "preview",
-        "open(",
-    ):
-        assert words in printed
+    lines = capsys.readouterr().out.splitlines()
+    patterns = [
+        r"two_body: 5 training and 1 test trajectories in datasets/two_body",
+        r"  size         [\d.]+ kB, \d+ times less than the pixels",
+        r"  time         [\d.]+ s, [\d,]+ trajectories/s",
+        r"  energy       worst relative error [\d.]+e-1\d over 30 frames",
+        r"  look at it   physim preview datasets/two_body -o two_body.gif",
+        r'  load it      physim.open\("datasets/two_body"\).train.image\[:10\]',
+    ]
+    assert len(lines) == len(patterns)
+    for pattern, line in zip(patterns, lines, strict=True):
+        assert re.fullmatch(pattern, line)
+
+
+@pytest.mark.parametrize("lost", ["manifest.json", "README.md", "both"])
+def test_killed_before_the_very_end_goes_on(tmp_path, lost):
+    """The last shard is in the journal, but the manifest or the card is not written yet."""
+    out = tmp_path / "s"
+    physim.render(system="pendulum", n=40, n_test=10, shard_size=20, out=out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    whole = manifest.read(out)
+    Journal(out).begin(whole.recipe, whole.shards)
+    for name in ("manifest.json", "README.md") if lost == "both" else (lost,):
+        (out / name).unlink()
+    assert physim.render(system="pendulum", n=40, n_test=10, shard_size=20, out=out).made == 0
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.slow
+def test_the_first_run_says_that_it_compiles_and_later_ones_do_not(tmp_path):
+    command = [sys.executable, "-m", "physim", "render", "--system", "three_body", "--n", "5"]
+    for expected in (True, False):
+        done = subprocess.run(
+            [*command, "--out", str(tmp_path / str(expected))],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "kernels")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ("Compiling" in done.stderr) == expected
 
 
 def test_interrupt_stops_within_a_second_and_leaves_no_half_shard(tmp_path):

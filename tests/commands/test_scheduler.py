@@ -85,7 +85,7 @@ def test_no_scheduler_at_the_address(tmp_path):
     assert time.monotonic() - began < 30
     with pytest.raises(RecipeError, match="scheduler: got 'nowhere'"):
         physim.render(**SETTINGS, out=tmp_path / "s", scheduler="nowhere")
-    assert not list((tmp_path / "s").rglob("*.h5"))
+    assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.slow
