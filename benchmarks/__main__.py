@@ -1,29 +1,54 @@
-"""`python -m benchmarks [render|read|deflate|train …]`: print the tables and save them as JSON."""
+"""`python -m benchmarks [--update] [render|read|deflate|train …]`: print tables, save them as JSON.
+
+With `--update` the tables also go into docs/performance.md, between the markers of their part.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from benchmarks.measure import machine, save
 
 PARTS = ("render", "read", "deflate", "train")
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
 def main() -> int:
     """Run the parts that are named, or all."""
-    parts = sys.argv[1:] or list(PARTS)
+    update = "--update" in sys.argv
+    parts = [word for word in sys.argv[1:] if word != "--update"] or list(PARTS)
     for name in parts:
         if name not in PARTS:
             print(f"benchmarks: got '{name}', expected {', '.join(PARTS)}", file=sys.stderr)
             return 2
+    for name in parts:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            print(f"On {machine_line()}:\n")
+            results = import_module(f"benchmarks.{name}").main()
+        print(printed.getvalue())
+        print(f"saved as {save(name, results)}\n")
+        if update:
+            _renew(name, printed.getvalue())
+    return 0
+
+
+def machine_line() -> str:
+    """What the figures were measured on, in a line."""
     of = machine()
     versions = ", ".join(f"{name} {number}" for name, number in of["versions"].items())
-    print(f"{of['processor']}, {of['processors']} processors; Python {of['python']}, {versions}\n")
-    for name in parts:
-        results = import_module(f"benchmarks.{name}").main()
-        print(f"saved as {save(name, results)}\n")
-    return 0
+    return f"{of['processor']}, {of['processors']} processors; Python {of['python']}, {versions}"
+
+
+def _renew(name: str, tables: str) -> None:
+    page = PAGE.read_text()
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    found = re.sub(pattern, lambda m: f"{m[1]}{tables.strip()}\n{m[2]}", page, flags=re.DOTALL)
+    PAGE.write_text(found)
 
 
 sys.exit(main())
