@@ -76,6 +76,9 @@ class VectorEncoder(nn.Module):
         blocks: Widths of the convolutions of each block.
         latent: Numbers in z.
         log_sigma: log σ at the start.
+        frames: How many frames are stacked.
+        moments: Linear functions of a frame's pixels, the same of every frame, that the last
+            layer sees besides; 0 for none.
     """
 
     def __init__(
@@ -85,8 +88,14 @@ class VectorEncoder(nn.Module):
         blocks: Sequence[Sequence[int]],
         latent: int,
         log_sigma: float,
+        frames: int = 1,
+        moments: int = 0,
     ) -> None:
         super().__init__()
+        self.frames = frames
+        self.moments = None
+        if moments:
+            self.moments = linear(channels // frames * size * size, moments)
         layers = []
         for block in blocks:
             for index, width in enumerate(block):
@@ -94,7 +103,7 @@ class VectorEncoder(nn.Module):
                 layers.append(layer)
                 channels, size = width, layer.size_out
         self.layers = nn.ModuleList(layers)
-        self.head = linear(channels * size * size, 2 * latent)
+        self.head = linear(channels * size * size + frames * moments, 2 * latent)
         self.size = 0
         _start_log_sigma(self.head, latent, log_sigma)
 
@@ -102,9 +111,14 @@ class VectorEncoder(nn.Module):
         self, frames: Float[Tensor, "batch stacked height width"]
     ) -> tuple[Tensor, Tensor]:
         """Mean and log σ of z, each (batch, latent)."""
+        x = frames
         for layer in self.layers:
-            frames = nn.functional.leaky_relu(layer(frames))
-        mean, log_sigma = self.head(frames.flatten(1)).float().chunk(2, 1)
+            x = nn.functional.leaky_relu(layer(x))
+        features = x.flatten(1)
+        if self.moments is not None:
+            each = frames.unflatten(1, (self.frames, -1)).flatten(2)
+            features = torch.cat([features, self.moments(each).flatten(1)], 1)
+        mean, log_sigma = self.head(features).float().chunk(2, 1)
         return mean, log_sigma
 
 

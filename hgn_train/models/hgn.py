@@ -64,6 +64,9 @@ class HGNSettings:
         dt: Time between frames inside the model.
         substeps: Integrator steps between frames.
         encoder: Widths of the encoder's blocks.
+        moments: Linear functions of each frame's pixels that z's encoder sees besides its
+            convolutions (vectors only). The centre of a body's light is such a function, to a
+            small part of a pixel; convolutions must learn it.
         standardize: Whether the encoder sees frames minus the mean colour of the data, over the
             deviation of its pixels. Where small bodies move on a plain background the pixels
             hardly differ, and the signal of the bodies is lost in that of the background.
@@ -110,6 +113,7 @@ class HGNSettings:
     dt: float = 0.125
     substeps: int = 1
     encoder: Widths = ((32, 64), (64, 64), (64,))
+    moments: int = 0
     standardize: bool = False
     precise_encoder: bool = False
     hamiltonian: tuple[int, ...] = (32, 64, 64, 64)
@@ -232,8 +236,12 @@ class HGN(nn.Module):
         s = settings
         stacked = s.inference_frames * s.channels
         size = s.resolution // (s.shuffle * 2 ** len(s.decoder))
-        encoder = MapEncoder if s.state == "maps" else VectorEncoder
-        self.encoder = encoder(stacked, s.resolution, s.encoder, s.latent_size, s.log_sigma)
+        sizes = (stacked, s.resolution, s.encoder, s.latent_size, s.log_sigma)
+        self.encoder: MapEncoder | VectorEncoder
+        if s.state == "maps":
+            self.encoder = MapEncoder(*sizes)
+        else:
+            self.encoder = VectorEncoder(*sizes, s.inference_frames, s.moments)
         if s.state == "maps" and self.encoder.size != size:
             raise PhysimError(
                 f"encoder: got blocks that end at {self.encoder.size} pixels, expected {size}, "

@@ -41,6 +41,7 @@ VARIANTS = {
     "beta-delay": {"beta_delay": 5},
     "consistency": {"consistency": 0.1, "both_ways": True},
     "harmonic": {"harmonic": True},
+    "moments": {"moments": 5},
     "standardize": {"standardize": True, "precise_encoder": True},
     "harmonic-joint": {"harmonic": True, "separable": False, "integrator": "midpoint"},
     "shuffle": {"decoder": ((8,),), "shuffle": 2},
@@ -172,6 +173,19 @@ def test_frames_are_stacked_in_time_then_colour():
     image = torch.zeros(1, 2, 1, 1, 3, dtype=torch.uint8)
     image[0, 1, 0, 0, 2] = 255
     assert stacked(image).flatten().tolist() == [0, 0, 0, 0, 0, 1]
+
+
+def test_moments_see_each_frame_alike():
+    """The same frame gives the same numbers, wherever in the window it stands."""
+    model = tiny(moments=5)
+    seen = []
+    model.encoder.moments.register_forward_hook(lambda module, inputs, out: seen.append(out))
+    given = batch(model.settings)["image"]
+    model.infer(given[:, :3])
+    model.infer(given[:, 1:4])
+    assert seen[0].shape == (4, 3, 5)
+    torch.testing.assert_close(seen[0][:, 1:], seen[1][:, :2])
+    assert (seen[0][:, 0] - seen[0][:, 1]).abs().max() > 1e-3
 
 
 def test_standardized_frames_have_mean_0_and_deviation_1():
