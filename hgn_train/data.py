@@ -70,6 +70,29 @@ def open_source(folder: str | Path) -> Source:
     return Source(dataset, Path(folder), recipe.system, frames, recipe.dt, height, channels)
 
 
+def check_fits(network: Any, source: Source) -> None:
+    """Refuse a data set that a model cannot see.
+
+    Arguments:
+        network: Settings of the model.
+        source: The data set.
+
+    Raises:
+        PhysimError: Names what differs.
+    """
+    for name in ("resolution", "channels"):
+        has, wants = getattr(source, name), getattr(network, name)
+        if has != wants:
+            raise PhysimError(
+                f"{source.folder}: has {name} {has}, but the model is made for {wants}"
+            )
+    if source.frames < network.frames:
+        raise PhysimError(
+            f"{source.folder}: has {source.frames} frames a trajectory, but the model is trained "
+            f"on rollouts of {network.frames}"
+        )
+
+
 class Batches:
     """Batches of one split, in an order that follows from the seed.
 

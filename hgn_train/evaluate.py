@@ -85,11 +85,9 @@ def judged(run: Path, device: torch.device, folder: str | None = None) -> Judged
     Raises:
         PhysimError: No run, a damaged checkpoint, or data that does not fit.
     """
-    from hgn_train.train import check_fits
-
     model, settings, _ = checkpoint.load_model(run, device)
     source = data.open_source(folder or settings.data)
-    check_fits(settings, source)
+    data.check_fits(settings.network, source)
     network = settings.network
     return Judged(model, source, device, network.frames, network.inferred, network.dt)
 

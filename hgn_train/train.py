@@ -104,7 +104,7 @@ def fit(
 
     # data
     source = data.open_source(settings.data)
-    check_fits(settings, source)
+    data.check_fits(settings.network, source)
     kind = models.find(settings.model)
     frames = settings.network.frames
 
@@ -145,11 +145,11 @@ def fit(
         weight_decay=t.weight_decay,
         fused=None if cpu else True,
     )
-    first, best = 0, math.inf
+    first, best, share = 0, math.inf, math.nan
     run.mkdir(parents=True, exist_ok=True)
     last = run / "checkpoints" / checkpoint.LAST
     if resume:
-        first, best = restore(last, model, average, optimizer)
+        first, best, share = restore(last, model, average, optimizer)
     elif last.is_file():
         raise PhysimError(f"{run}: holds a run already; expected a new folder, or --resume")
     if fabric.is_global_zero and not resume:
@@ -163,7 +163,7 @@ def fit(
     sums: dict[str, Tensor] = {}
     first_bad = torch.full((), t.steps, device=fabric.device)
     started = time.perf_counter()
-    share, stopped = float("nan"), ""
+    stopped = ""
 
     def save(step: int, name: str = checkpoint.LAST) -> None:
         if fabric.is_global_zero:
@@ -255,26 +255,6 @@ def write_timing(run: Path, seconds: float, device: torch.device, used: int, res
     path.write_text(json.dumps(facts) + "\n")
 
 
-def check_fits(settings: RunSettings, source: data.Source) -> None:
-    """Refuse a data set that the model cannot be trained on.
-
-    Raises:
-        PhysimError: Names what differs.
-    """
-    network = settings.network
-    for name in ("resolution", "channels"):
-        has, wants = getattr(source, name), getattr(network, name)
-        if has != wants:
-            raise PhysimError(
-                f"{source.folder}: has {name} {has}, but the model is made for {wants}"
-            )
-    if source.frames < network.frames:
-        raise PhysimError(
-            f"{source.folder}: has {source.frames} frames a trajectory, but the model is trained "
-            f"on rollouts of {network.frames}"
-        )
-
-
 def schedule(t: TrainSettings, step: int) -> float:
     """Share of the learning rate: a linear rise, then half a cosine."""
     rise = min(1.0, (step + 1) / t.warmup) if t.warmup else 1.0
@@ -311,11 +291,11 @@ def snapshot(
 
 def restore(
     path: Path, model: nn.Module, average: nn.Module | None, optimizer: torch.optim.Optimizer
-) -> tuple[int, float]:
+) -> tuple[int, float, float]:
     """Load a checkpoint into what is trained.
 
     Returns:
-        Updates that were done, and the best held-out error.
+        Updates that were done, the best held-out error, and the last share explained.
     """
     saved = checkpoint.read(path)
     checkpoint.load_weights(model, saved.part("model"), path)
@@ -328,7 +308,7 @@ def restore(
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )
-    return saved.step, float(saved.facts["best"])
+    return saved.step, float(saved.facts["best"]), float(saved.facts["share_explained"])
 
 
 @torch.no_grad()

@@ -61,6 +61,8 @@ def test_resumed_is_bit_identical(tiny_data, tmp_path, objective):
     for name in a:
         assert torch.equal(a[name], b[name]), name
     assert dict(losses(tmp_path / "whole"))[40] == dict(losses(stopped))[40]
+    again = train.fit(whole, stopped, resume=True, accelerator="cpu")  # nothing is left to do
+    assert again.share_explained == outcome.share_explained
 
 
 def test_the_seed_decides_everything(tiny_data, tmp_path):
