@@ -38,7 +38,7 @@ def energy_errors(
             times = dt * np.arange(1, part + 1)
             q, p, ok = trajectories(system, method, here, times)
             error = abs(rollout.energy(system, q, p, states.params) / first - 1)
-            worst = float(max(worst, error.max())) if ok.all() else float("nan")
+            worst = float(np.max([worst, error.max()])) if ok.all() else float("nan")
             here = States(states.params, q[:, -1].copy(), p[:, -1].copy())
             done += part
             if not ok.all():
@@ -59,7 +59,7 @@ def symplectic_defect(method: Integrator, system: System, states: States, dt: fl
         dt: The step.
 
     Returns:
-        The largest entry over all states.
+        The largest entry over all states; nan where a step could not be computed.
     """
     d, h = system.dimension, 2e-3
     weights = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
@@ -71,7 +71,9 @@ def symplectic_defect(method: Integrator, system: System, states: States, dt: fl
                 moved = z.copy()
                 moved[:, i] += sign * k * h
                 there = States(states.params, moved[:, :d].copy(), moved[:, d:].copy())
-                q, p, _ = trajectories(system, method, there, np.array([dt]))
+                q, p, ok = trajectories(system, method, there, np.array([dt]))
+                if not ok.all():
+                    return float("nan")
                 state = np.concatenate([q[:, 0], p[:, 0]], axis=1)
                 jacobian[:, :, i] += sign * weight / h * state
     J = np.block([[np.zeros((d, d)), np.eye(d)], [-np.eye(d), np.zeros((d, d))]])
@@ -91,12 +93,14 @@ def return_error(
         steps: How many.
 
     Returns:
-        The largest difference in a coordinate.
+        The largest difference in a coordinate; nan where it could not be computed.
     """
-    q, p, _ = trajectories(system, method, states, np.array([steps * dt]), steps)
+    q, p, out = trajectories(system, method, states, np.array([steps * dt]), steps)
     there = States(states.params, q[:, 0].copy(), p[:, 0].copy())
-    q, p, _ = trajectories(system, method, there, np.array([-steps * dt]), steps)
-    return float(max(abs(q[:, 0] - states.q).max(), abs(p[:, 0] - states.p).max()))
+    q, p, back = trajectories(system, method, there, np.array([-steps * dt]), steps)
+    if not (out.all() and back.all()):
+        return float("nan")
+    return float(np.max([abs(q[:, 0] - states.q).max(), abs(p[:, 0] - states.p).max()]))
 
 
 @dataclass(frozen=True)
@@ -106,18 +110,18 @@ class Worst:
     Attributes:
         trajectories: How many were looked at.
         energy: Worst |H/H₀ − 1| over the frames.
-        momentum: Worst change of the total momentum; nan where it is not conserved.
-        spin: Worst change of the total angular momentum; nan where it is not conserved.
-        ellipse: Worst change of the Laplace–Runge–Lenz vector; nan but for two bodies.
-        closest: Smallest distance of two bodies at a frame; nan for a single body.
+        momentum: Worst change of the total momentum; None where it is not conserved.
+        spin: Worst change of the total angular momentum; None where it is not conserved.
+        ellipse: Worst change of the Laplace–Runge–Lenz vector; None but for two bodies.
+        closest: Smallest distance of two bodies at a frame; None for a single body.
     """
 
     trajectories: int
     energy: float
-    momentum: float
-    spin: float
-    ellipse: float
-    closest: float
+    momentum: float | None
+    spin: float | None
+    ellipse: float | None
+    closest: float | None
 
 
 def worst(system: System, n: int, paper: bool) -> Worst:
@@ -135,7 +139,7 @@ def worst(system: System, n: int, paper: bool) -> Worst:
     states = drawn(system, n, paper)
     q, p, ok = trajectories(system, integrators.choose(system), states, times)
     energy = rollout.energy(system, q, p, states.params)
-    momentum = spin = ellipse = closest = float("nan")
+    momentum = spin = ellipse = closest = None
     if system.closed_form is None or system.bodies > 1:
         xy = rollout.positions(system, q, states.params).reshape(n, FRAMES, system.bodies, 2)
         gaps = [
@@ -143,7 +147,7 @@ def worst(system: System, n: int, paper: bool) -> Worst:
             for i in range(system.bodies)
             for j in range(i)
         ]
-        closest = float(min(gaps))
+        closest = float(np.min(gaps))
     if system.dimension == 2 * system.bodies:
         total = p.reshape(n, FRAMES, system.bodies, 2).sum(axis=2)
         momentum = float(abs(total - total[:, :1]).max())

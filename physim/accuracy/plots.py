@@ -10,7 +10,7 @@ import numpy as np
 
 from physim import integrators, systems
 from physim.accuracy import conservation, studies
-from physim.accuracy.report import all_systems, gentle, methods
+from physim.accuracy.report import all_systems, methods
 from physim.accuracy.studies import States
 from physim.errors import PhysimError
 
@@ -88,7 +88,7 @@ def _energy(plt: Any, full: bool) -> Any:
     handles: dict[str, Any] = {}
     for axis, (name, dt) in zip(axes, names.items(), strict=True):
         system = systems.find(name)
-        states = gentle(system)
+        states = studies.gentle(system)
         for method in methods(steps_only=True):
             if not method.fits(system, 0.0):
                 continue

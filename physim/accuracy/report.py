@@ -4,44 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
+
+import numpy as np
 
 from physim import integrators, systems
 from physim.accuracy import conservation, solvers, studies
-from physim.errors import PhysimError
+from physim.accuracy.table import Table, number
 from physim.integrators.integrator import Integrator
 from physim.systems.system import System
-
-
-@dataclass
-class Table:
-    """Numbers to print, and the promises among them that do not hold.
-
-    Attributes:
-        name: One word, under which `docs/accuracy.md` shows it.
-        title: What is shown.
-        header: Names of the columns.
-        rows: Cells as text.
-        broken: One sentence for each promise that does not hold.
-    """
-
-    name: str
-    title: str
-    header: list[str]
-    rows: list[list[str]] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-
-    def check(self, holds: bool, sentence: str) -> None:
-        """Note a promise that does not hold."""
-        if not holds:
-            self.broken.append(f"{self.name}: {sentence}")
-
-    def markdown(self) -> str:
-        """The table as Markdown."""
-        lines = [self.header, ["---"] * len(self.header), *self.rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def methods(steps_only: bool = False) -> list[Integrator]:
@@ -72,30 +43,6 @@ def tables(
         yield part(full)
 
 
-def update(path: Path, table: Table) -> None:
-    """Put a table between its markers in a Markdown file.
-
-    Arguments:
-        path: The file.
-        table: What stands between `<!-- name -->` and `<!-- /name -->` from now on.
-
-    Raises:
-        PhysimError: The file has no such markers.
-    """
-    text = path.read_text(encoding="utf-8")
-    begin, end = f"<!-- {table.name} -->", f"<!-- /{table.name} -->"
-    if begin not in text or end not in text:
-        raise PhysimError(f"update: {path} has no markers {begin} and {end}")
-    before, rest = text.split(begin, 1)
-    after = rest.split(end, 1)[1]
-    body = f"{begin}\n{table.title}:\n\n{table.markdown()}\n{end}"
-    path.write_text(before + body + after, encoding="utf-8")
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.1e}"
-
-
 def _truth(full: bool) -> Table:
     """Conserved quantities of the default data sets."""
     table = Table(
@@ -119,7 +66,7 @@ def _truth(full: bool) -> Table:
             name = f"{system.name}, {'paper' if paper else 'random parameters'}"
             numbers = [found.energy, found.momentum, found.spin, found.ellipse, found.closest]
             table.rows.append(
-                [name, system.default_integrator, f"{n:,}", *(_number(value) for value in numbers)]
+                [name, system.default_integrator, f"{n:,}", *(number(value) for value in numbers)]
             )
             bound = 1e-11 if system.bodies > 2 else 1e-12
             table.check(found.energy < bound, f"{name}: energy error {found.energy:.1e}")
@@ -128,8 +75,27 @@ def _truth(full: bool) -> Table:
                 ("angular momentum", found.spin),
                 ("Laplace–Runge–Lenz vector", found.ellipse),
             ):
-                table.check(not value > 1e-11, f"{name}: {what} changes by {value:.1e}")
+                held = value is None or value < 1e-11
+                table.check(held, f"{name}: {what} changes by {number(value)}")
     return table
+
+
+SLOPES = {
+    ("dop853", "mass_spring"): 0.1,
+    ("dop853", "pendulum"): 0.5,
+    ("dop853", "double_pendulum"): 1.0,
+    ("dop853", "two_body"): 0.1,
+    ("dop853", "three_body"): 0.1,
+    ("dop853", "n_body"): 0.1,
+    ("gauss_radau", "mass_spring"): 0.5,
+}
+"""How far the measured order of an adaptive method may be from theory; of all others, 0.1.
+
+Both meet rounding while the next terms of the series still count.
+"""
+
+BLURRED = ("gauss_radau",)
+"""On systems not in SLOPES their error is rounding before the slope is straight."""
 
 
 def _orders(full: bool) -> Table:
@@ -146,35 +112,28 @@ def _orders(full: bool) -> Table:
                 cells.append("–")
                 continue
             order = studies.convergence(method, system).order
-            # The errors of the two adaptive methods meet rounding before their slope is straight.
-            if method.adaptive and not abs(order - method.order) < 0.5:
+            if (method.name, system.name) not in SLOPES and method.name in BLURRED:
                 cells.append("(rounding)")
                 continue
             cells.append(f"{order:.2f}")
+            within = SLOPES.get((method.name, system.name), 0.1)
             table.check(
-                method.adaptive or abs(order - method.order) < 0.1,
-                f"{method.name} on {system.name}: order {order:.2f}, expected {method.order}",
+                abs(order - method.order) < within,
+                f"{method.name} on {system.name}: order {order:.2f}, expected {method.order} "
+                f"within {within}",
             )
         table.rows.append([method.name, str(method.order), *cells])
     return table
 
 
+DRIFT = 1.2
+"""What the energy error of a method that is not symplectic at least grows by between 30 and 300
+steps, and again to the end of a long run."""
+
 ENERGY_STEPS = 30, 300, 100_000
 """After how many steps the energy error is looked at."""
 
 _ENERGY_DT = {"pendulum": 0.1, "double_pendulum": 0.02, "two_body": 0.1}
-
-
-def gentle(system: System) -> studies.States:
-    """A few states for long runs: the paper's set, the pendulums swinging and not going round.
-
-    The angle of a pendulum that goes round grows, and loses a digit with every factor of ten.
-    """
-    states = studies.drawn(system, 5, paper=True, seed=3)
-    calmer = {"pendulum": 0.7, "double_pendulum": 0.4}.get(system.name, 1.0)
-    states.q[:] *= calmer
-    states.p[:] *= calmer
-    return states
 
 
 def _energies(full: bool) -> Table:
@@ -188,7 +147,7 @@ def _energies(full: bool) -> Table:
     )
     for name, dt in _ENERGY_DT.items():
         system = systems.find(name)
-        states = gentle(system)
+        states = studies.gentle(system)
         for method in methods(steps_only=True):
             if not method.fits(system, 0.0):
                 continue
@@ -198,16 +157,24 @@ def _energies(full: bool) -> Table:
                     f"{name}, {dt}",
                     method.name,
                     "yes" if method.symplectic else "no",
-                    *(_number(errors[steps]) for steps in checkpoints),
+                    *(number(errors[steps]) for steps in checkpoints),
                 ]
             )
+            early, middle, late = (errors[steps] for steps in checkpoints)
+            grows = f"{method.name} on {name}: {early:.1e} to {middle:.1e} to {late:.1e}"
             if method.symplectic:
-                first, last = errors[checkpoints[1]], errors[checkpoints[2]]
                 # Bounded, up to the walk of rounding errors.
-                table.check(
-                    last < 3 * first + 1e-11, f"{method.name} on {name}: {first:.1e} to {last:.1e}"
-                )
+                table.check(late < 3 * middle + 1e-11, f"{grows}, expected a bounded error")
+            else:
+                drifts = DRIFT * early < middle and DRIFT * middle < late
+                table.check(drifts, f"{grows}, expected a drift")
+            if method.adaptive:
+                table.check(late < 1e-11, f"{grows}, expected less than 1e-11")
     return table
+
+
+VISIBLE = 1e-8
+"""The symplectic defect of Euler and of the Runge–Kutta method of order 4 is larger than that."""
 
 
 def _structure(full: bool) -> Table:
@@ -222,47 +189,59 @@ def _structure(full: bool) -> Table:
         defects, returns = [], []
         for system in all_systems():
             if method.fits(system, 0.0):
-                states = gentle(system)
+                states = studies.gentle(system)
                 defects.append(conservation.symplectic_defect(method, system, states, 0.1))
                 returns.append(conservation.return_error(method, system, states, 0.05, 100))
+        # np.max and not max, which loses a nan that is not its first argument.
+        defect, back = float(np.max(defects)), float(np.max(returns))
         table.rows.append(
             [
                 method.name,
                 "yes" if method.symplectic else "no",
-                _number(max(defects)),
+                number(defect),
                 "yes" if method.reversible else "no",
-                _number(max(returns)),
+                number(back),
             ]
         )
         if method.symplectic:
-            table.check(max(defects) < 1e-10, f"{method.name}: defect {max(defects):.1e}")
+            table.check(defect < 1e-10, f"{method.name}: defect {defect:.1e}")
+        elif not method.adaptive:
+            table.check(
+                defect > VISIBLE,
+                f"{method.name}: defect {defect:.1e}, expected more than {VISIBLE}",
+            )
+        else:
+            table.check(math.isfinite(defect), f"{method.name}: defect {defect:.1e}")
         if method.reversible:
-            table.check(max(returns) < 1e-11, f"{method.name}: returns within {max(returns):.1e}")
+            table.check(back < 1e-11, f"{method.name}: returns within {back:.1e}")
+        else:
+            table.check(math.isfinite(back), f"{method.name}: returns within {back:.1e}")
     return table
 
 
 def _solvers(full: bool) -> Table:
     """The default integrators against SciPy and mpmath."""
     taylor = find_spec("mpmath") is not None
+    n = 100 if full else 10
     table = Table(
         "solvers",
-        "Largest difference in a stored coordinate over 30 frames",
+        "Largest difference in a stored coordinate at any of 30 frames, from SciPy over "
+        f"{n} trajectories of a data set, from mpmath over its first",
         ["data set", "integrator", "SciPy DOP853, rtol 1e-13", "mpmath, Taylor, 22 digits"],
     )
-    n = 20 if full else 3
     for system in all_systems():
-        states = studies.drawn(system, n, paper=True)
-        scipy = solvers.scipy_difference(system, states)
-        mpmath = float("nan")
-        # The Taylor method takes minutes for the wilder systems.
-        if taylor and (full or system.name in ("mass_spring", "pendulum")):
-            one = studies.drawn(system, 1, paper=True)
-            mpmath = solvers.taylor_difference(system, one, (8, studies.FRAMES - 1))
-        table.rows.append(
-            [system.name, system.default_integrator, _number(scipy), _number(mpmath)]
-        )
-        table.check(scipy < 1e-9, f"{system.name}: {scipy:.1e} from SciPy")
-        table.check(not mpmath > 1e-9, f"{system.name}: {mpmath:.1e} from mpmath")
+        for paper in (True, False):
+            name = f"{system.name}, {'paper' if paper else 'random parameters'}"
+            states = studies.drawn(system, n, paper)
+            scipy = solvers.scipy_difference(system, states)
+            table.check(scipy < 1e-9, f"{name}: {scipy:.1e} from SciPy")
+            mpmath = None
+            # The Taylor method takes minutes for the wilder systems.
+            if taylor and paper and (full or system.name in ("mass_spring", "pendulum")):
+                one = studies.drawn(system, 1, paper)
+                mpmath = solvers.taylor_difference(system, one, tuple(range(1, studies.FRAMES)))
+                table.check(mpmath < 1e-9, f"{name}: {mpmath:.1e} from mpmath")
+            table.rows.append([name, system.default_integrator, number(scipy), number(mpmath)])
     return table
 
 
@@ -293,6 +272,12 @@ def _costs(full: bool) -> Table:
                 continue
             substeps = _SUBSTEPS.get(name, 4 if name == "gauss6" else 1)
             found = studies.cost(method, system, states, substeps)
+            if method.adaptive or method.advance is None:
+                table.check(
+                    found.energy < 1e-11 and found.state < 1e-9,
+                    f"{name} on {system.name}: energy error {found.energy:.1e}, "
+                    f"state error {found.state:.1e}",
+                )
             steps = "–" if method.advance is None else "own" if method.adaptive else str(substeps)
             table.rows.append(
                 [
@@ -300,8 +285,8 @@ def _costs(full: bool) -> Table:
                     name,
                     steps,
                     f"{found.microseconds:.1f}",
-                    _number(found.energy),
-                    _number(found.state),
+                    number(found.energy),
+                    number(found.state),
                 ]
             )
     return table

@@ -19,13 +19,15 @@ def scipy_difference(system: System, states: States) -> float:
         states: From where.
 
     Returns:
-        The largest difference over 30 frames.
+        The largest difference over 30 frames; nan where one of the two came to no end.
     """
     from scipy.integrate import solve_ivp
 
     times = DT * np.arange(FRAMES)
-    q, p, _ = trajectories(system, integrators.choose(system), states, times)
-    d, largest = system.dimension, 0.0
+    q, p, ok = trajectories(system, integrators.choose(system), states, times)
+    if not ok.all():
+        return float("nan")
+    d, differences = system.dimension, []
     slopes = np.empty(2 * d)
     for i, row in enumerate(states.params):
 
@@ -37,12 +39,13 @@ def scipy_difference(system: System, states: States) -> float:
 
         y = np.concatenate([states.q[i], states.p[i]])
         for t in range(1, FRAMES):
-            y = solve_ivp(field, times[t - 1 : t + 1], y, "DOP853", rtol=1e-13, atol=1e-15).y[
-                :, -1
-            ]
-            ours = np.concatenate([q[i, t], p[i, t]])
-            largest = max(largest, float(abs(ours - y).max()))
-    return largest
+            found = solve_ivp(field, times[t - 1 : t + 1], y, "DOP853", rtol=1e-13, atol=1e-15)
+            y = found.y[:, -1] if found.success else np.full(2 * d, np.nan)
+            differences.append(abs(np.concatenate([q[i, t], p[i, t]]) - y).max())
+            if not found.success:
+                break
+    # np.max keeps a nan, which max loses.
+    return float(np.max(differences))
 
 
 def taylor_difference(system: System, states: States, frames: tuple[int, ...]) -> float:
@@ -56,13 +59,15 @@ def taylor_difference(system: System, states: States, frames: tuple[int, ...]) -
         frames: Which frames to compare, rising.
 
     Returns:
-        The largest difference.
+        The largest difference; nan where one of the two came to no end.
     """
     import mpmath
 
     times = DT * np.array(frames)
-    q, p, _ = trajectories(system, integrators.choose(system), states, times)
-    d, largest = system.dimension, 0.0
+    q, p, ok = trajectories(system, integrators.choose(system), states, times)
+    if not ok.all():
+        return float("nan")
+    d, differences = system.dimension, []
     # The same lines of Python, with mpmath's functions in place of NumPy's.
     energy = FunctionType(system.hamiltonian.python.__code__, {"np": mpmath.mp})
     with mpmath.workdps(22):
@@ -84,5 +89,5 @@ def taylor_difference(system: System, states: States, frames: tuple[int, ...]) -
             for t, at in enumerate(times):
                 ours = np.concatenate([q[i, t], p[i, t]])
                 right = np.array([float(value) for value in solved(float(at))])
-                largest = max(largest, float(abs(ours - right).max()))
-    return largest
+                differences.append(abs(ours - right).max())
+    return float(np.max(differences))

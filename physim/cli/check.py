@@ -38,7 +38,7 @@ def command(ctx: click.Context, full: bool, plots: Path | None, update: Path | N
         click.echo(f"\n{table.title}\n\n{table.markdown()}")
         broken += table.broken
         if update is not None:
-            report.update(update, table)
+            table.update(update)
     if plots is not None:
         from physim.accuracy import plots as pictures
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,20 @@ import pytest
 from click.testing import CliRunner
 
 from physim import integrators, systems
-from physim.accuracy import conservation, plots, report, studies
+from physim.accuracy import conservation, plots, report, solvers, studies
+from physim.accuracy.table import Table, number
 from physim.cli.check import command
-from physim.errors import PhysimError
+from physim.errors import PhysimError, SimulationError
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "accuracy.md"
+NAN = float("nan")
 NAMES = ["truth", "solvers", "orders", "energy", "structure", "cost"]
 
 
 def fake(broken):
     def tables(full, progress):
         progress("Part")
-        yield report.Table("orders", "Title", ["a", "b"], [["1", "2"]], list(broken))
+        yield Table("orders", "Title", ["a", "b"], [["1", "2"]], list(broken))
 
     return tables
 
@@ -51,7 +54,7 @@ def test_a_page_without_markers_is_refused(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("nothing here", encoding="utf-8")
     with pytest.raises(PhysimError, match="has no markers <!-- orders -->"):
-        report.update(page, report.Table("orders", "Title", ["a"]))
+        Table("orders", "Title", ["a"]).update(page)
 
 
 def test_a_table_notices_what_does_not_hold(monkeypatch):
@@ -63,6 +66,168 @@ def test_a_table_notices_what_does_not_hold(monkeypatch):
     wrong = conservation.Worst(5, 1e-6, 1e-6, 1e-6, 1e-6, 1.0)
     monkeypatch.setattr(conservation, "worst", lambda *_: wrong)
     assert len(report._truth(full=False).broken) == 8 * len(systems.SYSTEMS)
+
+
+def test_what_could_not_be_computed_breaks_the_promises_of_the_truth(monkeypatch):
+    wrong = conservation.Worst(5, NAN, NAN, NAN, None, 1.0)
+    monkeypatch.setattr(conservation, "worst", lambda *_: wrong)
+    table = report._truth(full=False)
+    assert len(table.broken) == 6 * len(systems.SYSTEMS)
+    assert (number(NAN), number(None)) == ("nan", "–")
+    assert table.rows[0][3:7] == ["nan", "nan", "nan", "–"]
+
+
+def right_orders(method, system, off=0.0):
+    return studies.Convergence(np.ones(1), np.ones(1), method.order + off)
+
+
+@pytest.mark.parametrize("name", ["leapfrog", "dop853", "gauss_radau"])
+@pytest.mark.parametrize("off", [-3.0, 3.0, NAN])
+def test_a_wrong_order_is_found(monkeypatch, name, off):
+    monkeypatch.setattr(studies, "convergence", right_orders)
+    assert not report._orders(full=False).broken
+
+    def one_is_off(method, system):
+        return right_orders(method, system, off if method.name == name else 0.0)
+
+    monkeypatch.setattr(studies, "convergence", one_is_off)
+    broken = report._orders(full=False).broken
+    expected = {"leapfrog": 5, "dop853": 6, "gauss_radau": 1}[name]
+    assert len(broken) == expected
+    assert all(f"orders: {name} on " in sentence for sentence in broken)
+
+
+def energies(method, system, states, dt, checkpoints):
+    """As they should be: bounded for the symplectic methods, growing for the others."""
+    late = 1e-3 if method.symplectic else 1e-2
+    scale = 1e-10 if method.adaptive else 1.0
+    return dict(zip(checkpoints, (1e-4 * scale, 1e-3 * scale, late * scale), strict=True))
+
+
+def test_energies_that_do_not_drift_or_are_not_bounded_are_found(monkeypatch):
+    monkeypatch.setattr(conservation, "energy_errors", energies)
+    right = report._energies(full=False)
+    assert not right.broken
+    drifting = sum(row[2] == "no" for row in right.rows)
+    assert 0 < drifting < len(right.rows)
+
+    def constant(*arguments):
+        return dict.fromkeys(arguments[-1], 1e-13)
+
+    monkeypatch.setattr(conservation, "energy_errors", constant)
+    broken = report._energies(full=False).broken
+    assert len(broken) == drifting
+    assert all("expected a drift" in sentence for sentence in broken)
+
+    def growing(*arguments):
+        return dict(zip(arguments[-1], (1e-4, 1e-3, 1e-2), strict=True))
+
+    monkeypatch.setattr(conservation, "energy_errors", growing)
+    broken = report._energies(full=False).broken
+    assert sum("expected a bounded error" in one for one in broken) == len(right.rows) - drifting
+    assert sum("expected less than 1e-11" in one for one in broken) == 2 * 3
+
+    monkeypatch.setattr(conservation, "energy_errors", lambda *a: dict.fromkeys(a[-1], NAN))
+    assert len(report._energies(full=False).broken) == len(right.rows) + 2 * 3
+
+
+def structure(monkeypatch, defect, back):
+    monkeypatch.setattr(conservation, "symplectic_defect", defect)
+    monkeypatch.setattr(conservation, "return_error", back)
+    return report._structure(full=False).broken
+
+
+def test_euler_without_a_symplectic_defect_is_found(monkeypatch):
+    def right(method, *_):
+        return 0.0 if method.symplectic else 1e-4
+
+    def zero(*_):
+        return 0.0
+
+    assert not structure(monkeypatch, right, zero)
+    broken = structure(monkeypatch, zero, zero)
+    assert [sentence.split(":")[1] for sentence in broken] == [" euler", " rk4"]
+    broken = structure(monkeypatch, lambda *_: 1e-9, lambda *_: 1e-10)
+    assert sum("defect" in sentence for sentence in broken) == 11
+    assert sum("returns" in sentence for sentence in broken) == 9 - 1
+
+
+@pytest.mark.parametrize("nowhere", systems.SYSTEMS)
+def test_a_nan_on_any_one_system_is_found(monkeypatch, nowhere):
+    """Python's max() keeps a nan only where it comes first."""
+
+    def measured(method, system, *_):
+        return NAN if system.name == nowhere else 0.0 if method.symplectic else 1e-4
+
+    fits = [m for m in report.methods() if m.fits(systems.find(nowhere), 0.0)]
+    broken = structure(monkeypatch, measured, lambda *_: 0.0)
+    assert sum("defect nan" in sentence for sentence in broken) == len(fits)
+    broken = structure(monkeypatch, lambda m, *_: 0.0 if m.symplectic else 1e-4, measured)
+    assert sum("returns within nan" in sentence for sentence in broken) == len(fits)
+
+
+@pytest.mark.parametrize("difference", [1e-8, NAN])
+def test_a_solver_that_disagrees_is_found(monkeypatch, difference):
+    monkeypatch.setattr(solvers, "scipy_difference", lambda *_: 1e-13)
+    monkeypatch.setattr(solvers, "taylor_difference", lambda *_: 1e-15)
+    table = report._solvers(full=True)
+    assert not table.broken
+    assert len(table.rows) == 2 * len(systems.SYSTEMS)
+    monkeypatch.setattr(solvers, "scipy_difference", lambda *_: difference)
+    monkeypatch.setattr(solvers, "taylor_difference", lambda *_: difference)
+    broken = report._solvers(full=True).broken
+    assert sum("from SciPy" in sentence for sentence in broken) == 2 * len(systems.SYSTEMS)
+    assert sum("from mpmath" in sentence for sentence in broken) == len(systems.SYSTEMS)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_the_measures_keep_a_nan(monkeypatch, last):
+    """A nan in the first or the last trajectory reaches the table, flagged or not."""
+    system = systems.find("mass_spring")
+    states = studies.drawn(system, 2)
+    euler = integrators.find("euler")
+    honest = studies.trajectories
+
+    def broken(*arguments, flagged, **settings):
+        q, p, ok = honest(*arguments, **settings)
+        p[-1 if last else 0, -1] = np.nan
+        return q, p, ok & ~(flagged & np.isnan(p).any(axis=(1, 2)))
+
+    for flagged in (False, True):
+        for module in (conservation, solvers):
+            monkeypatch.setattr(module, "trajectories", partial(broken, flagged=flagged))
+        assert np.isnan(conservation.symplectic_defect(euler, system, states, 0.1))
+        assert np.isnan(conservation.return_error(euler, system, states, 0.1, 2))
+        errors = conservation.energy_errors(euler, system, states, 0.1, (3, 6))
+        assert np.isnan(errors[3])
+        assert np.isnan(errors[6])
+        assert np.isnan(solvers.scipy_difference(system, states))
+        assert np.isnan(solvers.taylor_difference(system, states, (1, 2)))
+
+
+def test_a_wrong_study_ends_the_command_with_1(monkeypatch):
+    monkeypatch.setattr(conservation, "symplectic_defect", lambda *_: 0.0)
+    monkeypatch.setattr(conservation, "return_error", lambda *_: NAN)
+
+    def tables(full, progress):
+        yield report._structure(full)
+
+    monkeypatch.setattr(report, "tables", tables)
+    result = CliRunner().invoke(command, [])
+    assert result.exit_code == 1
+    assert "structure: euler: defect 0.0e+00, expected more than 1e-08" in result.output
+    assert "structure: leapfrog: returns within nan" in result.output
+    assert result.output.endswith("15 promises do not hold\n")
+
+
+def test_the_truth_of_the_order_study_is_complete():
+    """One interval of 4 is longer than a first trial step of the double pendulum can be."""
+    system = systems.find("double_pendulum")
+    states = studies.drawn(system, 40, seed=7)
+    assert np.isfinite(studies.reference_truth(system, states, 4.0)).all()
+    states.p[3] = np.nan
+    with pytest.raises(SimulationError, match="1 states have no truth at t = 4"):
+        studies.reference_truth(system, states, 4.0)
 
 
 def test_the_page_shows_every_table_and_picture_and_names_every_integrator():
