@@ -107,13 +107,18 @@ STEPS: dict[str, dict[str, int]] = {
 }
 """Steps of a preset on systems that need more or fewer than its default."""
 
-DURATIONS: dict[tuple[str, str], str] = {}
-"""Measured wall times, by preset and system, for the sentence that `auto` prints."""
+MINUTES: dict[str, dict[str, int]] = {
+    "small": {"mass_spring": 3, "pendulum": 9, "two_body": 6, "three_body": 9},
+}
+"""About how long a training takes on one core of a current server, for the sentence of `auto`."""
 
 
 def duration(preset: str, system: str) -> str:
     """About how long a training takes, or what will show it."""
-    return DURATIONS.get((preset, system), "the progress bar shows the time left")
+    minutes = MINUTES.get(preset, {}).get(system)
+    if minutes is None:
+        return "the progress bar shows the time left"
+    return f"about {minutes} minutes of training on one core, then about one of evaluation"
 
 
 def settings_of(
