@@ -166,7 +166,8 @@ def _energies(full: bool) -> Table:
                 # Bounded, up to the walk of rounding errors.
                 table.check(late < 3 * middle + 1e-11, f"{grows}, expected a bounded error")
             else:
-                drifts = DRIFT * early < middle and DRIFT * middle < late
+                # At 30 steps the error of an adaptive method is a few units of the last digit.
+                drifts = DRIFT * middle < late and (method.adaptive or DRIFT * early < middle)
                 table.check(drifts, f"{grows}, expected a drift")
             if method.adaptive:
                 table.check(late < 1e-11, f"{grows}, expected less than 1e-11")
