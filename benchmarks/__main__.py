@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--update] [render|read|deflate|train …]`: print tables, save them as JSON.
+"""`python -m benchmarks [--update] [render|read|deflate|train …]`: print and save tables.
 
 With `--update` the tables also go into docs/performance.md, between the markers of their part.
 """

@@ -44,8 +44,8 @@ MAX_SEED = 2**63 - 1
 MAX_TRAJECTORY_BYTES = 2**30
 RAW_BYTES_OF_A_SHARD = 2**30
 TRAJECTORIES_OF_A_SHARD = 2000
-RAW_BYTES_OF_A_BLOCK = 6 * 2**20
-TRAJECTORIES_OF_A_BLOCK = 50
+RAW_BYTES_OF_A_BLOCK = 24 * 2**20
+TRAJECTORIES_OF_A_BLOCK = 200
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

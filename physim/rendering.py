@@ -188,9 +188,12 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
             whole = manifest.read(path)
             there, kept = whole.recipe, whole.shards
         unknown = there is None and any(_shards(path))
-        if unknown or there not in (None, _plain(recipe)):
+        ours = _plain(recipe)
+        if unknown or there not in (None, ours):
+            differing = ", ".join(key for key in ours if ours[key] != (there or {}).get(key))
+            reason = "of unknown origin" if unknown else f"with another {differing}"
             raise RecipeError(
-                f"out: got '{path}', which holds another data set; choose another folder, or "
+                f"out: got '{path}', which holds a data set {reason}; choose another folder, or "
                 "replace it with --overwrite"
             )
     try:
@@ -214,6 +217,16 @@ def _tidy(path: Path) -> None:
         remove_parts(folder)
 
 
+def _card_is_ours(file: Path) -> bool:
+    """Whether there is no such file, or one that was made for a data set."""
+    try:
+        return "\nMade with physim " in file.read_text(errors="replace")
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
 def _finish(path: Path, recipe: Recipe, summary: Summary) -> None:
     """Write the manifest, with which the data set is whole, and its card."""
     _tidy(path)
@@ -226,7 +239,8 @@ def _finish(path: Path, recipe: Recipe, summary: Summary) -> None:
         made={"energy_error": summary.energy_error, "redrawn": summary.redrawn},
     )
     manifest.write(path, made)
-    card.write(dataset.open(path))
+    if _card_is_ours(path / CARD):
+        card.write(dataset.open(path))
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

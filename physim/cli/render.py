@@ -228,7 +228,7 @@ class _Progress:
 
     def _compiling(self) -> None:
         if not self.quiet:
-            click.echo("Compiling the kernels for this machine; this happens once.", err=True)
+            click.echo("Compiling kernels for this machine; later runs start at once.", err=True)
 
     def update(self, done: int) -> None:
         """Show that `done` trajectories are written; the first call says how many were there."""

@@ -7,9 +7,10 @@ depends on the data and the arguments alone. (ISA-L, which is as fast, gives str
 a few of a hundred chunks from thread to thread, so that a data set could not be made again bit for
 bit; zlib-ng and libdeflate are two to five times slower at the same size.)
 
-Every block is coded with its own Huffman codes (RFC 1951, block type 2). Matches are chosen
-greedily; where none has three bytes, `stride` literals are taken at once, since in a frame matches
-begin at pixels.
+Every block is coded with its own Huffman codes (RFC 1951, block type 2), except that stretches
+that look like noise, such as the low bytes of shuffled doubles, are stored as they are (type 0).
+Matches are chosen greedily; where none has three bytes, `stride` literals are taken at once, since
+in a frame matches begin at pixels.
 
 Reference: Deutsch (1996), "DEFLATE compressed data format specification", RFC 1951, and "ZLIB
 compressed data format specification", RFC 1950; Huffman (1952), "A method for the construction of
@@ -36,6 +37,9 @@ FARTHEST = 32768
 
 LITERALS, DISTANCES, PRECODE = 286, 30, 19
 """Sizes of the three alphabets."""
+
+SEGMENT, NOISE = 1024, 240
+"""So many bytes are noise if so many values occur in them; of uniform bytes it is 251 ± 2."""
 
 END = 256
 """The symbol that ends a block."""
@@ -290,6 +294,33 @@ def _put_codes(out, state, last, literal_lengths, distance_lengths):
     return state
 
 
+@subroutine
+def _is_noise(data, i, seen):
+    """Whether the segment from `i` on is whole and cannot be compressed; `seen` is scratch."""
+    if i + SEGMENT > data.size:
+        return False
+    for value in range(256):
+        seen[value] = 0
+    for j in range(i, i + SEGMENT):
+        seen[data[j]] = 1
+    different = 0
+    for value in range(256):
+        different += seen[value]
+    return different >= NOISE
+
+
+@subroutine
+def _put_stored(out, state, last, data, i, n):
+    """A block of `n` ≤ 65535 bytes as they are (RFC 1951, 3.2.4)."""
+    at, _, held = _put(out, state, last, 3)
+    if held:
+        at += 1
+    at, _, _ = _put(out, (at, np.uint64(0), 0), n | (n ^ 0xFFFF) << 16, 32)
+    for j in range(n):
+        out[at + j] = data[i + j]
+    return at + n, np.uint64(0), 0
+
+
 @kernel(types.int64(BYTES, WORDS, WORDS, types.int64, types.int64, BYTES))
 def _deflate(data, distances, bucket, stride, block, out):
     """`compress` without header and checksum, written to `out`; returns the number of bytes.
@@ -297,6 +328,7 @@ def _deflate(data, distances, bucket, stride, block, out):
     `bucket` is the distance symbol of each distance.
     """
     tokens = np.empty(block + stride, np.uint32)
+    seen = np.empty(256, np.uint8)
     frequency = np.empty(LITERALS, np.int64)
     distance_frequency = np.empty(DISTANCES, np.int64)
     lengths = np.empty(LITERALS, np.int64)
@@ -307,10 +339,22 @@ def _deflate(data, distances, bucket, stride, block, out):
     i = 0
     last = False
     while not last:
+        n = 0
+        while stride == 1 and n + SEGMENT < 1 << 16 and _is_noise(data, i + n, seen):
+            n += SEGMENT
+        if n:
+            last = i + n >= data.size
+            state = _put_stored(out, state, int(last), data, i, n)
+            i += n
+            continue
         frequency[:] = 0
         distance_frequency[:] = 0
-        n = 0
+        checked = i
         while i < data.size and n < block:
+            if stride == 1 and i >= checked + SEGMENT:
+                checked = i
+                if _is_noise(data, i, seen):
+                    break
             limit = min(LONGEST, data.size - i)
             best, nearest = 0, 0
             for c in range(distances.size):

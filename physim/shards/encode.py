@@ -99,10 +99,10 @@ def encode(block: Mapping[str, np.ndarray], start: int, n: int) -> EncodedBlock:
         ShardError: An array that the format does not have, of the wrong type or shape.
 
     Example:
-        >>> frames = np.zeros((6, 30, 32, 32, 3), dtype=np.uint8)
-        >>> image = encode({"image": frames}, start=0, n=6).arrays["image"]
+        >>> frames = np.zeros((11, 30, 32, 32, 3), dtype=np.uint8)
+        >>> image = encode({"image": frames}, start=0, n=11).arrays["image"]
         >>> image.chunk, len(image.chunks), len(image.tail)
-        (5, 1, 1)
+        (10, 1, 1)
     """
     rows = {len(array) for array in block.values()}
     if len(rows) != 1:

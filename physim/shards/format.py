@@ -26,7 +26,7 @@ LIBVER = ("v108", "v108")
 CHUNK_LENGTHS = (50, 25, 10, 5, 2, 1)
 """Trajectories a chunk; divisors of the block that a renderer makes at once."""
 
-CHUNK_BYTES = 2**19
+CHUNK_BYTES = 2**20
 """Raw size that a chunk of frames or states stays below, unless one trajectory is larger."""
 
 SCALAR_CHUNK_BYTES = 2**20
@@ -217,7 +217,7 @@ def chunk_length(name: str, dtype: np.dtype, row: tuple[int, ...], n: int) -> in
 
     Example:
         >>> chunk_length("image", np.dtype("u1"), (30, 32, 32, 3), 2000)
-        5
+        10
     """
     size = max(1, math.prod(row) * dtype.itemsize)
     if "time" not in find(name).dimensions:

@@ -139,7 +139,8 @@ def test_recipes_that_cannot_be_read(invoke):
 def test_overwriting_takes_away_a_data_set_and_nothing_else(invoke):
     render = ("render", "--system", "pendulum", "--quiet", "--out", "mine")
     assert invoke(*render, "--n", "3")[0] == 0
-    strangers = [Path(f"mine/{name}") for name in ("thesis/results.h5", "train/notes.h5", "a.txt")]
+    names = ("thesis/results.h5", "train/notes.h5", "a.txt", "README.md")
+    strangers = [Path(f"mine/{name}") for name in names]
     for path in strangers:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
@@ -170,6 +171,7 @@ def test_a_folder_with_another_data_set_is_left_alone(invoke):
     assert status == 2
     assert "mine" in message
     assert "--overwrite" in message
+    assert "with another n" in message
     assert before == {
         path: path.read_bytes() for path in Path("mine").rglob("*") if path.is_file()
     }

@@ -110,3 +110,21 @@ def test_a_collision_names_the_trajectory_and_everything_needed_to_see_it_again(
 def test_what_explodes_is_refused():
     with pytest.raises(SimulationError, match="mass_spring: trajectory 0: a state is not finite"):
         physim.simulate("mass_spring", [1.0], [0.0], times=np.arange(2000.0), integrator="euler")
+
+
+FALLING = {
+    "three in a line": ("three_body", [1.0, 0, -1, 0, 0, 0]),
+    "a triangle": ("three_body", [1.0, 0, -0.5, 3**0.5 / 2, -0.5, -(3**0.5) / 2]),
+    "a square": ("n_body", [1.0, 0, 0, 1, -1, 0, 0, -1]),
+}
+
+
+@pytest.mark.parametrize("name", ["gauss_radau", "dop853"])
+@pytest.mark.parametrize("case", FALLING)
+def test_symmetric_collisions_are_not_stepped_over(case, name):
+    """From rest: by symmetry the forces before and after the collision are finite."""
+    system, q0 = FALLING[case]
+    with pytest.raises(SimulationError, match="trajectory 0"):
+        physim.simulate(
+            system, q0, [0.0] * len(q0), {"m": 1, "G": 1}, np.arange(30.0), integrator=name
+        )

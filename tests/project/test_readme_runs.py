@@ -29,10 +29,11 @@ def folder(tmp_path_factory):
 def test_python_examples_run(folder, monkeypatch):
     monkeypatch.chdir(folder)
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 4
+    assert len(examples) == 5
     scope: dict[str, object] = {}
     for example in examples:
         exec(example, scope)  # noqa: S102 - it is our own page
+    assert scope["pictures"].shape == (1, 100, 64, 64, 3)
     assert len(scope["frames"]) == 64
     assert scope["one"]["image"].shape == (12, 8, 8, 3)
     assert len(scope["windows"][0]["image"]) == 10

@@ -85,7 +85,7 @@ def test_a_finished_shard_takes_the_place_of_another(tmp_path):
 
 
 def test_chunks_are_small_for_frames_and_one_a_shard_for_scalars():
-    assert layout.chunk_length("image", np.dtype("u1"), (30, 32, 32, 3), 2000) == 5
+    assert layout.chunk_length("image", np.dtype("u1"), (30, 32, 32, 3), 2000) == 10
     assert layout.chunk_length("image", np.dtype("u1"), (300, 256, 256, 3), 2000) == 1
     assert layout.chunk_length("q", np.dtype("f8"), (30, 4), 2000) == 50
     assert layout.chunk_length("index", np.dtype("i8"), (), 2000) == 2000
