@@ -319,7 +319,10 @@ def _parameters(dataset: Dataset) -> str:
     for parameter in dataset.system.parameters:
         symbol = parameter.symbol
         values = np.concatenate(
-            [np.ravel(split.read(slice(None), [symbol])[symbol]) for split in _filled(dataset)]
+            [
+                np.ravel(split.read(slice(0, SAMPLE), [symbol])[symbol])
+                for split in _filled(dataset)
+            ]
         )
         rows.append(
             (
@@ -329,7 +332,7 @@ def _parameters(dataset: Dataset) -> str:
                 f"{values.min():.4g} … {values.max():.4g}, mean {values.mean():.4g}",
             )
         )
-    return table(("parameter", "meaning", "drawn from", "in this data set"), rows)
+    return table(("parameter", "meaning", "drawn from", f"in the first {SAMPLE:,}"), rows)
 
 
 def _meaning(parameter: Parameter) -> str:

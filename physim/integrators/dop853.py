@@ -190,6 +190,12 @@ def _slopes(dh_dq, dh_dp, params, friction, q, p, out):
         out[d + i] = -out[d + i] - friction * out[i]
 
 
+@subroutine
+def _larger(a, b):
+    """The larger one; not a number as soon as one of them is not, unlike `max`."""
+    return b if b > a or b != b else a
+
+
 @kernel(ADVANCE)
 def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
     """Steps of its own choice, at most dt/substeps long, that end on the frame.
@@ -241,9 +247,9 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
                     sum5 += _E5[entry] * slope
                     total += _B[entry] * slope
                 stage[half * d + i] = total
-                worst3 = max(worst3, abs(sum3))
-                worst5 = max(worst5, abs(sum5))
-                scale = max(scale, abs(state[i]), used * abs(total))
+                worst3 = _larger(worst3, abs(sum3))
+                worst5 = _larger(worst5, abs(sum5))
+                scale = _larger(_larger(scale, abs(state[i])), used * abs(total))
             if not (math.isfinite(worst3) and math.isfinite(scale)):
                 error5 = math.inf
             elif scale > 0.0:

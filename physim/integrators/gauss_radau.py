@@ -131,10 +131,16 @@ def _add_step(h, y, carry, f):
 
 
 @subroutine
+def _larger(a, b):
+    """The larger one; not a number as soon as one of them is not, unlike `max`."""
+    return b if b > a or b != b else a
+
+
+@subroutine
 def _largest(values):
     found = 0.0
     for value in values:
-        found = max(found, abs(value))
+        found = _larger(found, abs(value))
     return found
 
 
@@ -147,7 +153,7 @@ def _error(weight_q, weight_p, f):
         total = 0.0
         for j in range(_STAGES):
             total += _LEADING[j] * f[j, i]
-        found = max(found, (weight_q if i < d else weight_p) * abs(total))
+        found = _larger(found, (weight_q if i < d else weight_p) * abs(total))
     return found
 
 
@@ -218,14 +224,14 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
                     shift = slope_q[i] - f[n, i]
                     f[n, i] = slope_q[i]
                     stage_q[i] += step * shift
-                    worst[i] = max(worst[i], abs(shift))
+                    worst[i] = _larger(worst[i], abs(shift))
                 dh_dq(stage_q, stage_p, params, slope_p)
                 for i in range(d):
                     force = -slope_p[i] - friction * slope_q[i]
                     shift = force - f[n, d + i]
                     f[n, d + i] = force
-                    worst[d + i] = max(worst[d + i], abs(shift))
-            change = max(weight_q * _largest(worst[:d]), weight_p * _largest(worst[d:]))
+                    worst[d + i] = _larger(worst[d + i], abs(shift))
+            change = _larger(weight_q * _largest(worst[:d]), weight_p * _largest(worst[d:]))
             if iteration > 0:
                 rate = max(change / before, _SLOWEST) if before > 0.0 else _SLOWEST
             if not change * rate > _ROUNDING or (change >= before and change < 1e-13):

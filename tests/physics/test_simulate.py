@@ -128,3 +128,13 @@ def test_symmetric_collisions_are_not_stepped_over(case, name):
         physim.simulate(
             system, q0, [0.0] * len(q0), {"m": 1, "G": 1}, np.arange(30.0), integrator=name
         )
+
+
+def test_intervals_that_are_too_long_for_one_step_are_divided():
+    """A first trial step that diverges is not a number; it must be refused, not believed."""
+    system = systems.find("double_pendulum")
+    params, q0, p0 = drawn(system, 40)
+    fine = physim.simulate(system, q0, p0, params, np.linspace(0, 4, 41))
+    coarse = physim.simulate(system, q0, p0, params, np.array([0.0, 4.0]))
+    # chaos multiplies 1e-15 by some thousands in 4 units of time
+    assert np.abs(coarse[0][:, -1] - fine[0][:, -1]).max() < 1e-8
