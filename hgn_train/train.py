@@ -89,6 +89,10 @@ def fit(
         raise PhysimError(
             "device: got 'cuda', but this machine has none; expected 'cpu' or 'auto'"
         )
+    if run.exists() and not run.is_dir():
+        raise PhysimError(f"out: got '{run}', which is a file; expected a folder")
+    if devices != "auto" and int(devices) < 1:
+        raise PhysimError(f"devices: got {devices}, expected a whole number from 1")
     t = settings.train
     cpu = accelerator == "cpu" or not torch.cuda.is_available()
     if devices == "auto":

@@ -12,7 +12,10 @@ from hgn_train.cli import options
 
 @click.command(short_help="Render what is missing, train, evaluate and report.")
 @click.option(
-    "--system", default="mass_spring", show_default=True, help="A system with an hgn recipe."
+    "--system",
+    default="mass_spring",
+    show_default=True,
+    help="mass_spring, pendulum, two_body or three_body.",
 )
 @click.option(
     "--preset", default="auto", show_default=True, help="auto, paper, plus, small or test."
@@ -52,8 +55,12 @@ def command(
     from hgn_train import checkpoint, evaluate, report, settings, train
     from hgn_train.cli.fit import fill_from_data, summary
     from hgn_train.presets import duration, settings_of, split_settings
-    from physim.errors import PhysimError
+    from physim.errors import PhysimError, unknown
+    from physim.recipe import recipes
 
+    known = [name.removeprefix("hgn/") for name in recipes() if name.startswith("hgn/")]
+    if system not in known:
+        raise PhysimError(unknown("system", system, known))
     chosen = options.device_of(device)
     why = "as asked"
     if preset == "auto":

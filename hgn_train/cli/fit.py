@@ -141,6 +141,8 @@ def summary(outcome: Any, out: Path) -> str:
     text = f"{out}: {outcome.step} steps in {outcome.seconds:.0f} s"
     if outcome.stopped:
         return f"{text}, stopped by {outcome.stopped}; go on with --resume"
+    if outcome.share_explained != outcome.share_explained:  # it was finished before
+        return f"{out}: finished already, with {outcome.step} steps"
     text += f", share explained {outcome.share_explained:.3f} on held-out trajectories"
     if outcome.collapsed:
         text += (

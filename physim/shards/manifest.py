@@ -144,7 +144,8 @@ def read(folder: Path) -> Manifest:
         text = path.read_bytes()
     except FileNotFoundError:
         raise ShardError(
-            f"{folder}: no {MANIFEST}; not a data set of physim, or one that was not finished"
+            f"{folder}: no {MANIFEST}; not a data set, or one that was not finished "
+            "(physim render makes it)"
         ) from None
     except OSError as error:
         if isinstance(error, ShardError):

@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 
 from hgn_train import cli
+from physim.command_line import run as run_command
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 
 
 def run(capsys, *words):
     capsys.readouterr()
-    status = cli.run(cli.cli, [str(word) for word in words])
+    status = run_command(cli.cli, [str(word) for word in words])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -26,7 +27,7 @@ def run(capsys, *words):
 def evaluated(tiny_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluated") / "run"
     shutil.copytree(tiny_run, folder)
-    status = cli.run(cli.cli, ["evaluate", str(folder), "--n", "32", "--extra", "6"])
+    status = run_command(cli.cli, ["evaluate", str(folder), "--n", "32", "--extra", "6"])
     assert status == 0
     return folder
 

@@ -192,7 +192,7 @@ def test_a_shard_that_changes_is_noticed(data_set, tmp_path):
 
 
 def test_no_data_set_is_one_sentence(tmp_path):
-    with pytest.raises(ShardError, match=r"no manifest.json; not a data set of physim"):
+    with pytest.raises(ShardError, match=r"no manifest.json; not a data set, or one"):
         physim.open(tmp_path)
 
 
