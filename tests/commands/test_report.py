@@ -18,6 +18,7 @@ import physim
 from physim import report
 from physim.cli import cli
 from physim.command_line import run
+from physim.errors import RecipeError
 from physim.report import markdown, portraits, svg
 from physim.report.contours import level_set
 
@@ -251,7 +252,9 @@ def test_a_damaged_data_set_is_called_damaged(tmp_path):
 
 def test_names_and_cards_of_strangers_put_no_markup_on_the_page(tmp_path):
     evil = "<script>alert(1)</script>"
-    physim.render(system="mass_spring", name=evil, n=2, n_test=0, out=tmp_path)
+    with pytest.raises(RecipeError, match="name: got '<script>"):
+        physim.render(system="mass_spring", name=evil, n=2, n_test=0, out=tmp_path)
+    physim.render(system="mass_spring", n=2, n_test=0, out=tmp_path)
     (tmp_path / "README.md").write_text(f"# {evil}\n\n| {evil} |\n\n[a](javascript:alert(2))\n")
     page = tmp_path / "page.html"
     report.write(physim.open(tmp_path), page)
