@@ -2,7 +2,9 @@
 
 The whole split is read once and kept as bytes on the device where it fits, so that a step copies
 nothing and waits for nothing: its batch is gathered from indices. A split that does not fit stays
-in the files and batches are read as they are needed.
+in the files: neighbours are shuffled as groups, some tens of groups make a pool that is shuffled
+again, and a thread reads and decodes the next pool, each chunk once, while batches are gathered
+from this one.
 
 The order of an epoch is a permutation that follows from (seed, epoch) alone, so a resumed training
 goes on with the same batches without storing any state.
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,13 @@ import torch
 from torch import Tensor
 
 import physim
-from physim.errors import PhysimError
+from physim.errors import PhysimError, unknown
+
+NEIGHBOURS = 10
+"""Trajectories that stay together where a split is streamed: those of a chunk."""
+
+GROUPS = 64
+"""Groups of neighbours, at least, whose trajectories are shuffled among each other."""
 
 SHARE_OF_MEMORY = 0.5
 """Of the free memory of a device, what a split may take."""
@@ -136,6 +145,10 @@ class Batches:
         self.length = split.image.shape[1]
         self.frames = frames or self.length
         self.split, self.names = split, tuple(names)
+        batch = batch_size * world_size
+        self._pool_size = batch * max(1, GROUPS * NEIGHBOURS // batch)
+        self._pools: dict[tuple[int, int], Future[tuple[Tensor, dict[str, Tensor]]]] = {}
+        self._reader = ThreadPoolExecutor(1, "hgn-train-read")
         size = sum(_bytes(getattr(split, name), self.n) for name in names)
         self.resident: dict[str, Tensor] | None = None
         if size <= SHARE_OF_MEMORY * free_memory(device):
@@ -158,9 +171,19 @@ class Batches:
         epoch, position = divmod(step, self.steps_per_epoch)
         order, starts = self._order(epoch)
         first = (position * self.world_size + self.rank) * self.batch_size
-        return self.rows(
-            order[first : first + self.batch_size], starts[first : first + self.batch_size]
-        )
+        index = order[first : first + self.batch_size]
+        starts = starts[first : first + self.batch_size]
+        if self.resident is not None:
+            return self.rows(index, starts)
+        number = first // self._pool_size
+        known, arrays = self._pool(epoch, number).result()
+        last = (self.steps_per_epoch * self.batch_size * self.world_size - 1) // self._pool_size
+        self._pool(*((epoch, number + 1) if number < last else (epoch + 1, 0)))
+        place = torch.searchsorted(known, index)
+        found = {
+            name: array[place].to(self.device, non_blocking=True) for name, array in arrays.items()
+        }
+        return self._windows(found, starts)
 
     def rows(self, index: Tensor, starts: Tensor | None = None) -> dict[str, Tensor]:
         """Trajectories by number, or windows of them from `starts` on."""
@@ -175,6 +198,9 @@ class Batches:
                 )
                 for name in self.names
             }
+        return self._windows(arrays, starts)
+
+    def _windows(self, arrays: dict[str, Tensor], starts: Tensor | None) -> dict[str, Tensor]:
         if self.frames < self.length and starts is not None:
             window = starts[:, None] + torch.arange(self.frames)
             window = window.to(self.device, non_blocking=True)
@@ -189,13 +215,43 @@ class Batches:
 
     def _order(self, epoch: int) -> tuple[Tensor, Tensor]:
         if getattr(self, "_epoch", None) != epoch:
-            generator = torch.Generator().manual_seed(stream(self.seed, epoch))
             self._epoch = epoch
-            self._permutation = torch.randperm(self.n, generator=generator)
-            self._starts = torch.randint(
-                self.length - self.frames + 1, (self.n,), generator=generator
-            )
+            self._permutation, self._starts = self._drawn(epoch)
         return self._permutation, self._starts
+
+    def _drawn(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """The order of an epoch and the first frame of each window, (n,) each."""
+        generator = torch.Generator().manual_seed(stream(self.seed, epoch))
+        if self.resident is not None:
+            order = torch.randperm(self.n, generator=generator)
+        else:
+            groups = torch.arange(self.n).split(NEIGHBOURS)
+            mixed = torch.randperm(len(groups), generator=generator).tolist()
+            pools = torch.cat([groups[k] for k in mixed]).split(self._pool_size)
+            order = torch.cat(
+                [pool[torch.randperm(len(pool), generator=generator)] for pool in pools]
+            )
+        return order, torch.randint(self.length - self.frames + 1, (self.n,), generator=generator)
+
+    def _pool(self, epoch: int, number: int) -> Future[tuple[Tensor, dict[str, Tensor]]]:
+        """The numbers of a pool's trajectories, rising, and their arrays; read by a thread."""
+        key = (epoch, number)
+        if key not in self._pools:
+            while len(self._pools) > 1:  # the one before is done with
+                self._pools.pop(next(iter(self._pools)))
+            self._pools[key] = self._reader.submit(self._read, epoch, number)
+        return self._pools[key]
+
+    def _read(self, epoch: int, number: int) -> tuple[Tensor, dict[str, Tensor]]:
+        order, _ = self._drawn(epoch)
+        rows = order[number * self._pool_size : (number + 1) * self._pool_size].sort().values
+        arrays = {
+            name: torch.from_numpy(_tensor_ready(getattr(self.split, name)[rows.numpy()]))
+            for name in self.names
+        }
+        if self.device.type == "cuda":
+            arrays = {name: array.pin_memory() for name, array in arrays.items()}
+        return rows, arrays
 
 
 class TrajectoryWindows(torch.utils.data.Dataset[dict[str, Tensor]]):
@@ -219,6 +275,10 @@ class TrajectoryWindows(torch.utils.data.Dataset[dict[str, Tensor]]):
             )
         if stride < 1:
             raise PhysimError(f"stride: got {stride}, expected a number from 1")
+        for name in names:
+            if name not in split.names:
+                raise PhysimError(unknown("names", name, split.names))
+        self.length = length
         self.starts = range(0, length - self.frames + 1, stride)
         self.split, self.names = split, tuple(names)
 
@@ -230,14 +290,13 @@ class TrajectoryWindows(torch.utils.data.Dataset[dict[str, Tensor]]):
             raise IndexError(index)
         row, window = divmod(index, len(self.starts))
         start = self.starts[window]
-        return {
-            name: torch.from_numpy(
-                _tensor_ready(np.asarray(getattr(self.split, name)[row]))[
-                    start : start + self.frames
-                ].copy()
-            )
-            for name in self.names
-        }
+        example = {}
+        for name in self.names:
+            array = np.asarray(getattr(self.split, name)[row])
+            if array.ndim and len(array) == self.length:
+                array = array[start : start + self.frames]
+            example[name] = torch.from_numpy(_tensor_ready(array).reshape(array.shape).copy())
+        return example
 
 
 def stream(*numbers: int) -> int:

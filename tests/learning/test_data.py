@@ -54,12 +54,63 @@ def test_processes_share_a_batch(split):
     assert torch.equal(torch.cat(parts), whole)
 
 
-def test_what_does_not_fit_is_streamed_alike(split, monkeypatch):
-    resident = batches(split, frames=8)
+@pytest.fixture
+def streamed(split, monkeypatch):
+    """Batches of a split for which there is no memory, in pools of 64 trajectories."""
     monkeypatch.setattr(data, "free_memory", lambda device: 0.0)
-    streamed = batches(split, frames=8)
-    assert streamed.resident is None
-    assert torch.equal(streamed.batch(1)["image"], resident.batch(1)["image"])
+    monkeypatch.setattr(data, "GROUPS", 6)
+    found = batches(split, names=("image", "index", "q"))
+    assert found.resident is None
+    return found
+
+
+def test_a_streamed_epoch_shows_every_trajectory_once_with_its_own_images(split, streamed):
+    seen = []
+    for step in range(streamed.steps_per_epoch):
+        batch = streamed.batch(step)
+        truth = split.read(batch["index"].numpy(), ["image", "q"])
+        assert np.array_equal(batch["image"].numpy(), truth["image"])
+        assert np.allclose(batch["q"].numpy(), truth["q"], atol=1e-6)  # float32
+        seen.append(batch["index"])
+    order = torch.cat(seen)
+    assert sorted(order.tolist()) == list(range(512))
+    # shuffled within and across chunks: neither runs of neighbours nor the order of the file
+    assert ((order[1:] - order[:-1]) == 1).float().mean() < 0.1
+    assert abs(np.corrcoef(order.numpy(), np.arange(512))[0, 1]) < 0.5
+
+
+def test_streaming_follows_from_the_step_alone_and_reads_ahead(split, streamed, monkeypatch):
+    again = batches(split, names=("image", "index", "q"))
+    again.batch(40)
+    assert torch.equal(again.batch(5)["image"], streamed.batch(5)["image"])
+    assert torch.equal(again.batch(33)["index"], streamed.batch(33)["index"])
+    fresh = batches(split, names=("image", "index", "q"))
+    fresh.batch(0)
+    assert list(fresh._pools) == [(0, 0), (0, 1)]  # the next pool is on its way
+    read = fresh._read
+    called = []
+    monkeypatch.setattr(fresh, "_read", lambda *key: called.append(key) or read(*key))
+    for step in range(fresh.steps_per_epoch):
+        fresh.batch(step)
+    fresh._pools[1, 0].result()
+    assert called == [(0, number) for number in range(2, 11)] + [(1, 0)]  # each pool once
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_windows_shuffle_in_the_workers_of_a_loader(split, context):
+    windows = TrajectoryWindows(split, frames=8, names=("index",))
+    loader = torch.utils.data.DataLoader(
+        windows,
+        batch_size=32,
+        shuffle=True,
+        num_workers=2,
+        multiprocessing_context=context,
+        generator=torch.Generator().manual_seed(0),
+    )
+    seen = torch.cat([batch["index"] for batch in loader])
+    assert len(seen) == len(windows)
+    assert sorted(set(seen.tolist())) == list(range(512))
+    assert seen.tolist() != sorted(seen.tolist())
 
 
 def test_windows_start_at_random(split):
