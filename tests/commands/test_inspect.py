@@ -78,4 +78,4 @@ def test_the_table_can_be_read(rendered, monkeypatch, capsys):
 
 def test_what_is_no_data_set_is_exit_status_2(tmp_path, monkeypatch, capsys):
     assert _run(monkeypatch, "inspect", str(tmp_path)) == 2
-    assert "not a data set of physim" in capsys.readouterr().err
+    assert "not a data set, or one" in capsys.readouterr().err
