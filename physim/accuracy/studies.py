@@ -40,6 +40,10 @@ class States:
     q: np.ndarray
     p: np.ndarray
 
+    def only(self, i: int) -> States:
+        """One of them."""
+        return States(self.params[i : i + 1], self.q[i : i + 1], self.p[i : i + 1])
+
 
 def drawn(system: System, n: int, paper: bool = False, seed: int = 0) -> States:
     """States from a system's first sampler.
