@@ -75,6 +75,14 @@ class Verification:
         """Whether every promise holds."""
         return not self.findings
 
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.ok:
+            return "all is as promised"
+        wrong = len(self.findings)
+        return "1 promise does not hold" if wrong == 1 else f"{wrong:,} promises do not hold"
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"ok": self.ok, **asdict(self)}

@@ -18,8 +18,11 @@ import click
 @click.option(
     "--verify/--no-verify", default=True, show_default=True, help="Check the data set first."
 )
-def command(path: Path, output: Path | None, verify: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, path: Path, output: Path | None, verify: bool) -> None:
     """Write one self-contained HTML page about the data set PATH.
+
+    Exit status 1 if a promise of the data set does not hold; the page then says which.
 
     \b
     Example:
@@ -29,5 +32,8 @@ def command(path: Path, output: Path | None, verify: bool) -> None:
     from physim.dataset import open as open_dataset
 
     target = output or path / "report.html"
-    report.write(open_dataset(path), target, verify=verify)
+    found = report.write(open_dataset(path), target, verify=verify)
     click.echo(str(target))
+    if found is not None and not found.ok:
+        click.echo(f"{found.verdict}: see the page, or physim verify {path}", err=True)
+        ctx.exit(1)

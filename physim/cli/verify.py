@@ -39,7 +39,5 @@ def command(ctx: click.Context, path: Path, deep: bool, as_json: bool) -> None:
             f"{path}: {result.shards:,} shards, {result.trajectories:,} trajectories, "
             f"{result.redrawn:,} of them made again{energy}"
         )
-        wrong = len(result.findings)
-        many = "1 promise does not hold" if wrong == 1 else f"{wrong:,} promises do not hold"
-        click.echo("all is as promised" if result.ok else many)
+        click.echo(result.verdict)
     ctx.exit(0 if result.ok else 1)

@@ -19,7 +19,7 @@ SHARDS = 40
 """Rows of the table of files."""
 
 
-def write(dataset: Dataset, path: Path, *, verify: bool = True) -> None:
+def write(dataset: Dataset, path: Path, *, verify: bool = True) -> Verification | None:
     """Write the report of a data set.
 
     Arguments:
@@ -28,17 +28,22 @@ def write(dataset: Dataset, path: Path, *, verify: bool = True) -> None:
         verify: Whether to check every promise of the data set first, as `physim verify` does, and
             to say on the page what came out.
 
+    Returns:
+        What the check found, if it was asked.
+
     Raises:
         RecipeError: The name does not end in .html.
         ShardError: The data set holds nothing or is damaged, or the file cannot be written.
     """
     if path.suffix.lower() not in (".html", ".htm"):
         raise RecipeError(f"output: got '{path.name}', expected a name that ends in .html")
-    text = page(dataset, verified(dataset.path) if verify else None)
+    found = verified(dataset.path) if verify else None
+    text = page(dataset, found)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ShardError(f"output: cannot write '{path}' ({error.strerror})") from None
+    return found
 
 
 def page(dataset: Dataset, verification: Verification | None = None) -> str:

@@ -248,6 +248,10 @@ def test_a_damaged_data_set_is_called_damaged(tmp_path):
     assert "Faults found by verification: 1." in page.read_text()
     report.write(physim.open(tmp_path / "set"), page, verify=False)
     assert "Not verified for this page" in page.read_text()
+    result = CliRunner().invoke(cli, ["report", str(tmp_path / "set"), "-o", str(page)])
+    assert result.exit_code == 1
+    assert result.stdout == f"{page}\n"
+    assert result.stderr.startswith("1 promise does not hold: see the page")
 
 
 def test_names_and_cards_of_strangers_put_no_markup_on_the_page(tmp_path):
