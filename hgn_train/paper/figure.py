@@ -1,0 +1,124 @@
+"""The contract of a figure of the paper: what it needs, and how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure as Sheet
+
+
+@dataclass(frozen=True)
+class Need:
+    """A run that a figure is drawn from.
+
+    Attributes:
+        model: Name of the model.
+        subject: The system, or the density.
+    """
+
+    model: str
+    subject: str
+
+    def __str__(self) -> str:
+        """As in a sentence."""
+        return f"{self.model} on {self.subject}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """An evaluated run.
+
+    Attributes:
+        folder: Where it is.
+        need: What it shows.
+        results: What its evaluation wrote.
+    """
+
+    folder: Path
+    need: Need
+    results: dict[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings: `model`, `preset`, `network`, `train`."""
+        return self.results["settings"]
+
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that its evaluation kept."""
+        from hgn_train import report
+
+        return report.load(self.folder)[1]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What figures are drawn from.
+
+    Attributes:
+        data: Folder of the data sets `hgn/*`, one folder a system.
+        systems: Names of the systems that are shown.
+        runs: Evaluated runs.
+    """
+
+    data: Path
+    systems: tuple[str, ...]
+    runs: tuple[Run, ...] = ()
+
+    def find(self, model: str, subject: str) -> Run | None:
+        """The run of a model on a system or density, or none."""
+        found = (run for run in self.runs if run.need == Need(model, subject))
+        return next(found, None)
+
+    def of(self, model: str) -> list[Run]:
+        """The runs of a model, in the order of the systems, then of the others."""
+        subjects = [*self.systems, *(run.need.subject for run in self.runs)]
+        found = (self.find(model, subject) for subject in dict.fromkeys(subjects))
+        return [run for run in found if run is not None]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn figure.
+
+    Attributes:
+        sheet: The picture.
+        caption: What it shows, in sentences of Markdown.
+        runs: The runs that it was drawn from.
+    """
+
+    sheet: Sheet
+    caption: str
+    runs: Sequence[Run] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A line of the list of figures.
+
+    Attributes:
+        number: Its number in the paper.
+        name: For its file.
+        title: A line about it.
+        draw: Draws it.
+        needs: The runs that it is drawn from, given the systems that are shown.
+        essential: The models without any run of which it cannot be drawn.
+    """
+
+    number: int
+    name: str
+    title: str
+    draw: Callable[[Material], Drawing]
+    needs: Callable[[Sequence[str]], Iterable[Need]] = lambda systems: ()
+    essential: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """Name of its picture."""
+        return f"figure-{self.number}-{self.name}.png"
