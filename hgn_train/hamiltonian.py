@@ -7,6 +7,9 @@ what enters activation i. `gradient` is that formula in plain forward operations
 loss, which needs ∂H to be differentiated once more, is an ordinary first derivative for autograd:
 no double backward, one graph that can be compiled or captured.
 
+A rollout takes tens of such gradients with the same weights. Convolutions of small maps are slow
+at that, so they are unfolded into matrices once a rollout: the same function of flattened maps.
+
 The activation must be smooth: the derivative of ReLU's derivative is zero, and such a network does
 not learn its gradient.
 """
@@ -17,6 +20,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -105,6 +109,54 @@ class Energy(nn.Module):
             else:
                 gradient = functional.linear(gradient, layer.weight.T)
         return gradient + quadratic
+
+    def unfolded(self) -> Unfolded:
+        """The same energy of flattened states."""
+        return Unfolded(self)
+
+
+class Unfolded:
+    """An energy of flattened states, (batch, n), with a matrix for each layer.
+
+    It is made of an energy's weights as they are, and differentiable with respect to them.
+
+    Arguments:
+        energy: Linear layers or convolutions.
+    """
+
+    def __init__(self, energy: Energy) -> None:
+        self.value_of, self.slope_of = energy.value_of, energy.slope_of
+        layers = [_matrix(layer) for layer in energy.layers]
+        self.layers, (last, _) = layers[:-1], layers[-1]
+        self.last = last.sum(0)
+        self.stiffness: Tensor | None = None
+        if energy.log_stiffness is not None:
+            k = energy.log_stiffness.exp()
+            self.stiffness = k.repeat_interleave(layers[0][0].shape[1] // len(k))
+
+    def gradient(self, x: Float[Tensor, "batch n"]) -> Float[Tensor, "batch n"]:
+        """∂E/∂x, as in `Energy`."""
+        quadratic = 0.0 if self.stiffness is None else self.stiffness * x
+        slopes = []
+        for weight, bias in self.layers:
+            u = functional.linear(x, weight, bias)
+            slopes.append(self.slope_of(u))
+            x = self.value_of(u)
+        gradient = self.last.expand_as(x)
+        for (weight, _), slope in zip(reversed(self.layers), reversed(slopes), strict=True):
+            gradient = functional.linear(gradient * slope, weight.T)
+        return gradient + quadratic
+
+
+def _matrix(layer: nn.Linear | Convolution) -> tuple[Tensor, Tensor]:
+    """A layer as a matrix, (outputs, inputs), and a bias, both of flattened maps."""
+    if not isinstance(layer, Convolution):
+        return layer.weight, layer.bias
+    inputs = layer.in_channels * layer.size_in**2
+    basis = torch.eye(inputs, dtype=layer.weight.dtype, device=layer.weight.device)
+    maps = layer.linear_part(basis.unflatten(1, (-1, layer.size_in, layer.size_in)))
+    assert layer.bias is not None  # noqa: S101 - all convolutions here have one
+    return maps.flatten(1).T, layer.bias.repeat_interleave(layer.size_out**2)
 
 
 def frequencies(n: int) -> list[float]:
@@ -198,6 +250,13 @@ class Separable(nn.Module):
         """∂H/∂p = T'(p)."""
         return self.kinetic.gradient(p)
 
+    def unfolded(self) -> Gradients:
+        """The gradients of flattened q and p."""
+        kinetic, potential = self.kinetic.unfolded(), self.potential.unfolded()
+        return Gradients(
+            True, lambda q, p: potential.gradient(q), lambda q, p: kinetic.gradient(p)
+        )
+
 
 class Joint(nn.Module):
     """H(q, p) as one network of both.
@@ -223,3 +282,27 @@ class Joint(nn.Module):
     def dp(self, q: Tensor, p: Tensor) -> Tensor:
         """∂H/∂p."""
         return self.energy.gradient(torch.cat([q, p], 1))[:, q.shape[1] :]
+
+    def unfolded(self) -> Gradients:
+        """The gradients of flattened q and p."""
+        energy = self.energy.unfolded()
+        return Gradients(
+            False,
+            lambda q, p: energy.gradient(torch.cat([q, p], 1))[:, : q.shape[1]],
+            lambda q, p: energy.gradient(torch.cat([q, p], 1))[:, q.shape[1] :],
+        )
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What an integrator needs to know of an H.
+
+    Attributes:
+        is_separable: Whether H(q, p) = T(p) + V(q).
+        dq: ∂H/∂q of q and p.
+        dp: ∂H/∂p of q and p.
+    """
+
+    is_separable: bool
+    dq: Callable[[Tensor, Tensor], Tensor]
+    dp: Callable[[Tensor, Tensor], Tensor]

@@ -64,10 +64,18 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """The maps after the convolution."""
+        return self._convolved(x, self.bias)
+
+    def linear_part(self, x: Tensor) -> Tensor:
+        """The maps after the convolution without its bias."""
+        return self._convolved(x, None)
+
+    def _convolved(self, x: Tensor, bias: Tensor | None) -> Tensor:
         first, last = self.pad
         if first == last:
-            return functional.conv2d(x, self.weight, self.bias, self.stride, first)
-        return super().forward(functional.pad(x, (first, last, first, last)))
+            return functional.conv2d(x, self.weight, bias, self.stride, first)
+        x = functional.pad(x, (first, last, first, last))
+        return functional.conv2d(x, self.weight, bias, self.stride)
 
     def input_gradient(self, gradient: Tensor) -> Tensor:
         """The gradient with respect to the input, from the one with respect to the output."""
