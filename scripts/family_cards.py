@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 import physim
 from physim import card, pictures
@@ -87,7 +88,7 @@ def _measured(sets: dict[str, physim.dataset.Dataset]) -> str:
     return card.table((*header, "average image, MSE × 10⁴"), rows)
 
 
-def _picture(sets: dict[str, physim.dataset.Dataset]) -> pictures.Image.Image:
+def _picture(sets: dict[str, physim.dataset.Dataset]) -> Image.Image:
     rows, labels = [], []
     for name, dataset in sets.items():
         last = min(len(dataset.times) - 1, round(SHOWN_TIME / dataset.recipe.dt))
