@@ -186,7 +186,8 @@ class Batches:
         return self._windows(found, starts)
 
     def rows(self, index: Tensor, starts: Tensor | None = None) -> dict[str, Tensor]:
-        """Trajectories by number, or windows of them from `starts` on."""
+        """Windows of trajectories by number, from `starts` on, or from the first frame."""
+        starts = torch.zeros_like(index) if starts is None else starts
         if self.resident is not None:
             index = index.to(self.device, non_blocking=True)
             arrays = {name: array[index] for name, array in self.resident.items()}
@@ -200,8 +201,8 @@ class Batches:
             }
         return self._windows(arrays, starts)
 
-    def _windows(self, arrays: dict[str, Tensor], starts: Tensor | None) -> dict[str, Tensor]:
-        if self.frames < self.length and starts is not None:
+    def _windows(self, arrays: dict[str, Tensor], starts: Tensor) -> dict[str, Tensor]:
+        if self.frames < self.length:
             window = starts[:, None] + torch.arange(self.frames)
             window = window.to(self.device, non_blocking=True)
             row = torch.arange(len(window), device=self.device)[:, None]

@@ -170,7 +170,7 @@ def training_curve(run: Path) -> bytes:
         axis.plot(*np.array(train).T, color=ORANGE, lw=1, label="training")
     if held_out:
         axis.plot(*np.array(held_out).T, color=BLUE, marker="o", ms=3, label="held out")
-        average = next(e["average_image_error"] for e in lines if "average_image_error" in e)
+        average = next(e["reference_error"] for e in lines if "reference_error" in e)
         axis.axhline(1e4 * average, color=GREY, ls=":", label="average image")
     axis.set(xlabel="step", ylabel="pixel MSE × 1e4", yscale="log")
     axis.legend(frameon=False, fontsize=8)

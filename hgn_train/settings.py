@@ -7,12 +7,11 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from hgn_train import models
-from hgn_train.models.hgn import HGNSettings
 from physim.errors import PhysimError, unknown
 
 
@@ -117,10 +116,10 @@ class RunSettings:
     """
 
     data: str
-    model: str = "hgn"
-    preset: str = ""
-    network: Any = field(default_factory=HGNSettings)
-    train: TrainSettings = field(default_factory=TrainSettings)
+    model: str
+    preset: str
+    network: Any
+    train: TrainSettings
 
     def to_json(self) -> str:
         """The settings as indented JSON."""

@@ -13,7 +13,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,13 @@ from torch import Tensor, nn
 
 from hgn_train import checkpoint, data, models
 from hgn_train.checkpoint import Checkpoint
+from hgn_train.log import Log, Pictures, Report
+from hgn_train.models.model import Batches, Scores
 from hgn_train.settings import RunSettings, TrainSettings
 from physim.errors import PhysimError
 
 COLLAPSED_SHARE = 0.1
-"""Below this share explained a model that is done draws little but the average image."""
-
-Report = Callable[[dict[str, Any]], None]
+"""Below this share explained a model that is done has learned little but a mean."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,28 @@ class Outcome:
     """How a training ended.
 
     Attributes:
+        first: Updates that were done before.
         step: Updates that were done.
         stopped: Why before the end: a signal, or nothing.
-        collapsed: Whether the decoder draws the average image.
-        share_explained: 1 − error / error of the average image, on held-out trajectories.
+        collapse: What the model does that has learned no more than a mean, or nothing.
+        error: The least error on held-out rows.
+        share_explained: 1 − error / error of the reference, such as the average image, on held-out
+            rows; nan where there is no reference.
         seconds: Wall time of this call.
     """
 
+    first: int
     step: int
     stopped: str
-    collapsed: bool
+    collapse: str
+    error: float
     share_explained: float
     seconds: float
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the model has learned no more than a mean."""
+        return bool(self.collapse)
 
 
 class DivergedError(PhysimError):
@@ -107,40 +117,18 @@ def fit(
     rank, local = fabric.global_rank, t.batch_size // fabric.world_size
 
     # data
-    source = data.open_source(settings.data)
-    data.check_fits(settings.network, source)
     kind = models.find(settings.model)
-    frames = settings.network.frames
+    material = kind.open(settings.data, settings.network)
 
     # model: the same weights for the same seed, whatever was drawn before
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(data.stream(t.seed, 0))
         model: Any = kind.build(settings.network)
-    train = data.Batches(
-        source.dataset.train,
-        model.inputs,
-        fabric.device,
-        local,
-        t.seed,
-        t.trajectories,
-        frames,
-        rank,
-        fabric.world_size,
+    train = material.train(
+        model.inputs, fabric.device, local, t.seed, t.trajectories, rank, fabric.world_size
     )
-    held_out = data.Batches(
-        source.dataset.test,
-        model.inputs,
-        fabric.device,
-        1,
-        t.seed,
-        min(t.held_out, len(source.dataset.test.image)),
-        frames,
-    )
-    model.prepare(
-        train.rows(
-            torch.arange(min(train.n, 512)), torch.zeros(min(train.n, 512), dtype=torch.long)
-        )
-    )
+    held_out = material.held_out(model.inputs, fabric.device, t.seed, t.held_out)
+    model.prepare(train.rows(torch.arange(min(train.n, 512))))
     model = model.to(fabric.device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False) if t.averaging else None
     optimizer = torch.optim.AdamW(
@@ -162,7 +150,7 @@ def fit(
     compiled: Any = torch.compile(model, fullgraph=True) if t.compile else model
     wrapped, optimizer = fabric.setup(compiled, optimizer)
     generator = torch.Generator(device=fabric.device)
-    reference = average_image_error(train, held_out, frames)
+    reference = material.reference(train, held_out)
     log = Log(run, t, first, report, progress) if fabric.is_global_zero else None
     sums: dict[str, Tensor] = {}
     first_bad = torch.full((), t.steps, device=fabric.device)
@@ -177,7 +165,7 @@ def fit(
                 "best": best,
                 "seed": t.seed,
                 "share_explained": share,
-                "system": source.system,
+                "system": material.system,
             }
             checkpoint.write(run / "checkpoints" / name, Checkpoint(content, step, facts))
 
@@ -232,9 +220,9 @@ def fit(
                 error, shown = evaluate(
                     average if average is not None else model, held_out, fabric
                 )
-                share = 1 - error / reference
+                share = math.nan if reference is None else 1 - error / reference
                 if log is not None:
-                    log.evaluation(step, error, reference, share, shown)
+                    log.evaluation(step, error, reference, shown)
                 if error < best:
                     best = error
                     save(step, checkpoint.BEST)
@@ -246,8 +234,8 @@ def fit(
     seconds = time.perf_counter() - started
     if fabric.is_global_zero:
         write_timing(run, seconds, fabric.device, t.threads or torch.get_num_threads(), resume)
-    collapsed = share < COLLAPSED_SHARE and step == t.steps
-    return Outcome(step, stopped, collapsed, share, seconds)
+    collapse = material.collapse if share < COLLAPSED_SHARE and step == t.steps else ""
+    return Outcome(first, step, stopped, collapse, best, share, seconds)
 
 
 def write_timing(run: Path, seconds: float, device: torch.device, used: int, resume: bool) -> None:
@@ -316,144 +304,23 @@ def restore(
 
 
 @torch.no_grad()
-def average_image_error(train: data.Batches, held_out: data.Batches, frames: int) -> float:
-    """Error on held-out frames of the average training frame: what a collapsed model reaches."""
-    from hgn_train.models.hgn import pixels
-
-    if "image" not in train.names:
-        return float("nan")
-    total, n = None, 0
-    for rows in data.slices(min(train.n, 2000), 200):
-        index = torch.arange(rows.start, rows.stop)
-        images = pixels(train.rows(index, torch.zeros_like(index))["image"])
-        total = images.sum((0, 1)) + (0 if total is None else total)
-        n += images.shape[0] * images.shape[1]
-    assert total is not None  # noqa: S101 - n is at least one batch
-    errors = []
-    for rows in data.slices(held_out.n, 64):
-        index = torch.arange(rows.start, rows.stop)
-        images = pixels(held_out.rows(index, torch.zeros_like(index))["image"])
-        errors.append(((images - total / n) ** 2).mean((1, 2, 3, 4)))
-    return float(torch.cat(errors).mean())
-
-
-@torch.no_grad()
-def evaluate(
-    model: Any, held_out: data.Batches, fabric: Any
-) -> tuple[float, tuple[Tensor, Tensor]]:
-    """Mean squared error of held-out rollouts, and some frames to look at."""
-    from hgn_train.models.hgn import pixels
-
+def evaluate(model: Any, held_out: Batches, fabric: Any) -> tuple[float, Pictures]:
+    """Mean error of held-out rows, and what there is to look at."""
     was_training = model.training
     model.eval()
-    errors, shown = [], None
+    scores: list[Scores] = []
     for rows in data.slices(held_out.n, 64):
-        index = torch.arange(rows.start, rows.stop)
-        images = held_out.rows(index, torch.zeros_like(index))["image"]
-        inferred = model.settings.inferred
+        found = held_out.rows(torch.arange(rows.start, rows.stop))
         with fabric.autocast():
-            mean, _ = model.infer(images)
-            drawn = model.rollout(mean, model.settings.frames - 1 - inferred, inferred).images
-        truth = pixels(images)
-        errors.append(((drawn - truth) ** 2).mean((1, 2, 3, 4)))
-        if shown is None:
-            shown = truth[:4].cpu(), drawn[:4].float().cpu()
+            scores.append(model.score(found))
     model.train(was_training)
-    assert shown is not None  # noqa: S101 - held_out is at least 1
-    return float(torch.cat(errors).mean()), shown
+    return float(torch.cat([part.errors for part in scores]).mean()), scores[0].pictures
 
 
 def asked_anywhere(fabric: Any, asked: bool) -> bool:
     """Whether any process was asked to stop."""
     flag = torch.tensor(float(asked), device=fabric.device)
     return bool(fabric.all_reduce(flag, reduce_op="sum") > 0)
-
-
-class Log:
-    """Metrics as JSON lines, TensorBoard events and a progress bar.
-
-    Arguments:
-        run: Folder of the run.
-        t: How it is trained.
-        first: Updates that were done before.
-        report: Called with each line.
-        progress: Whether a bar is shown.
-    """
-
-    def __init__(
-        self, run: Path, t: TrainSettings, first: int, report: Report | None, progress: bool
-    ) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-        from tqdm import tqdm
-
-        path = run / "metrics.jsonl"
-        kept = []
-        if first and path.is_file():  # what came after the checkpoint is done again
-            kept = [
-                line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first
-            ]
-        path.write_text("".join(f"{line}\n" for line in kept))
-        self.lines = path.open("a")
-        self.board = SummaryWriter(
-            str(run / "tensorboard"), purge_step=first + 1 if first else None
-        )
-        self.bar = tqdm(
-            total=t.steps, initial=first, unit="step", disable=not progress, dynamic_ncols=True
-        )
-        self.report, self.t = report, t
-        self.step, self.time = first, time.perf_counter()
-
-    def write(self, step: int, sums: dict[str, Tensor], learning_rate: float) -> None:
-        """A line of means since the last one."""
-        n = step - self.step
-        now = time.perf_counter()
-        line: dict[str, Any] = {"step": step}
-        line |= {name: float(value) / n for name, value in sums.items()}
-        line["learning_rate"] = learning_rate
-        rate = n * self.t.batch_size / (now - self.time)
-        self.bar.update(n)
-        shown = {"error×1e4": f"{1e4 * line['error']:.2f}"} if "error" in line else {}
-        shown |= {"KL": f"{line['divergence']:.0f}"} if "divergence" in line else {}
-        shown |= {"λ": f"{line['multiplier']:.2f}"} if "multiplier" in line else {}
-        self.bar.set_postfix({"loss": f"{line['loss']:.3g}", **shown, "samples/s": f"{rate:.0f}"})
-        self._out(line)
-        self.board.add_scalar("samples_a_second", rate, step)
-        self.step, self.time = step, now
-
-    def evaluation(
-        self, step: int, error: float, reference: float, share: float, shown: tuple[Tensor, Tensor]
-    ) -> None:
-        """A line about held-out trajectories, and a picture of some."""
-        self._out(
-            {
-                "step": step,
-                "held_out_error": error,
-                "average_image_error": reference,
-                "share_explained": share,
-            }
-        )
-        rows = [frames[i, ::2] for i in range(len(shown[0])) for frames in shown]
-        grid = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
-        self.board.add_image("rollouts", grid.clamp(0, 1), step)
-        if not self.bar.disable:
-            self.bar.write(
-                f"step {step}: held-out error × 1e4 {1e4 * error:.2f}, share explained {share:.3f}"
-            )
-
-    def close(self) -> None:
-        """Finish the files."""
-        self.bar.close()
-        self.lines.close()
-        self.board.close()
-
-    def _out(self, line: dict[str, Any]) -> None:
-        self.lines.write(json.dumps(line) + "\n")
-        self.lines.flush()
-        for name, value in line.items():
-            if name != "step":
-                self.board.add_scalar(name, value, line["step"])
-        if self.report is not None:
-            self.report(line)
 
 
 @contextlib.contextmanager

@@ -52,8 +52,8 @@ def command(
         hgn-train auto --system pendulum
     """
     import physim
-    from hgn_train import checkpoint, evaluate, report, settings, train
-    from hgn_train.cli.fit import fill_from_data, summary
+    from hgn_train import checkpoint, evaluation, models, report, settings, train
+    from hgn_train.cli.fit import summary
     from hgn_train.presets import duration, settings_of, split_settings
     from physim.errors import PhysimError, unknown
     from physim.recipe import recipes
@@ -79,7 +79,7 @@ def command(
             raise PhysimError(f"{data}: no data set in this folder")
         click.echo(f"rendering {folder}, which is missing")
         click.echo(str(physim.render(f"hgn/{system}", folder)))
-    fill_from_data(network, str(folder))
+    models.find("hgn").adapt(network, str(folder))
     resume = (out / "checkpoints" / checkpoint.LAST).is_file()
     wanted = settings_of(preset, str(folder), "hgn", network, of_train, system)
     if resume and settings.load(out) != wanted:
@@ -91,8 +91,7 @@ def command(
 
     started = time.perf_counter()
     click.echo("evaluating")
-    evaluate.fit_prior(out, chosen)
-    click.echo(report.text(evaluate.evaluate(out, chosen)))
+    click.echo(report.text(evaluation.find("hgn").evaluate(out, chosen)))
     path = report.write(out)
     click.echo(f"evaluated in {time.perf_counter() - started:.0f} s")
     click.echo(f"report: {path.resolve()}")

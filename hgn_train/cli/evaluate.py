@@ -30,15 +30,14 @@ def command(run: Path, data: str | None, n: int, extra: int, device: str) -> Non
     Example:
         hgn-train evaluate runs/pendulum
     """
-    from hgn_train import evaluate, report
+    from hgn_train import evaluation, report, settings
     from physim.errors import PhysimError
 
     if n < 1 or extra < 1:
         raise PhysimError(f"--n, --extra: got {n} and {extra}, expected numbers from 1")
     chosen = options.device_of(device)
-    if not (run / "checkpoints" / "prior.safetensors").is_file():
-        evaluate.fit_prior(run, chosen)
-    results = evaluate.evaluate(
+    kind = evaluation.find(settings.load(run).model)
+    results = kind.evaluate(
         run, chosen, n, extra, data, say=lambda line: click.echo(f"  {line}", err=True)
     )
     click.echo(report.text(results))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def command(
     """
     import os
 
-    from hgn_train import settings, train
+    from hgn_train import models, settings, train
     from hgn_train.presets import settings_of, split_settings
     from physim.errors import PhysimError
 
@@ -81,7 +82,7 @@ def command(
         raise click.UsageError("Missing option '--data'.")
     else:
         network, of_train = split_settings(changes(given, changed), model)
-        system = fill_from_data(network, data)
+        system = models.find(model).adapt(network, data)
         chosen = settings_of(preset, data, model, network, of_train, system)
     if devices != "auto" and not devices.isdigit():
         raise PhysimError(f"--devices: got '{devices}', expected a whole number or 'auto'")
@@ -119,34 +120,19 @@ def changes(given: dict[str, Any], changed: tuple[str, ...]) -> dict[str, str]:
     return table | options.pairs(changed)
 
 
-def fill_from_data(network: dict[str, Any], data: str) -> str:
-    """Take dt from the data where it is not given, as the model's time is the data's.
-
-    Arguments:
-        network: Settings of the model, changed in place.
-        data: Folder of the data set.
-
-    Returns:
-        Name of the data's system.
-    """
-    from hgn_train.data import open_source
-
-    source = open_source(data)
-    network.setdefault("dt", source.dt)
-    return source.system
-
-
 def summary(outcome: Any, out: Path) -> str:
     """How a training ended, in a sentence or two."""
     text = f"{out}: {outcome.step} steps in {outcome.seconds:.0f} s"
     if outcome.stopped:
         return f"{text}, stopped by {outcome.stopped}; go on with --resume"
-    if outcome.share_explained != outcome.share_explained:  # it was finished before
+    if outcome.first == outcome.step:
         return f"{out}: finished already, with {outcome.step} steps"
-    text += f", share explained {outcome.share_explained:.3f} on held-out trajectories"
-    if outcome.collapsed:
+    if math.isnan(outcome.share_explained):
+        return f"{text}, held-out error {outcome.error:.4g}"
+    text += f", share explained {outcome.share_explained:.3f} on held-out rows"
+    if outcome.collapse:
         text += (
-            "\ncollapsed: the decoder draws the average image; "
-            "a smaller beta, more warm-up or another seed may help"
+            f"\ncollapsed: {outcome.collapse}; "
+            "more warm-up, another seed, or a smaller beta where there is one may help"
         )
     return text

@@ -39,8 +39,9 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
     """
     import torch
 
-    from hgn_train import evaluate
     from hgn_train.cli.pictures import check_name, write_pictures
+    from hgn_train.evaluation.judged import judged, to_bytes
+    from hgn_train.evaluation.latents import fit_prior, sample_latents
     from physim.errors import PhysimError
 
     if n < 1 or frames < 0:
@@ -49,13 +50,13 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
         )
     check_name(out)
     chosen = options.device_of(device)
-    it = evaluate.judged(run, chosen)
+    it = judged(run, chosen)
     if kind == "mixture" and not (run / "checkpoints" / "prior.safetensors").is_file():
-        evaluate.fit_prior(run, chosen)
+        fit_prior(run, chosen)
     generator = torch.Generator(device=chosen).manual_seed(seed)
-    z = evaluate.sample_latents(it.model, run, kind, n, generator)
+    z = sample_latents(it.model, run, kind, n, generator)
     ahead = max(0, (frames or it.frames) - 1 - it.anchor)
     images, q, p, energy = it.rollout(z, ahead, it.anchor)
     length = frames or it.frames
-    write_pictures(out, evaluate.to_bytes(images)[:, :length], {"q": q, "p": p, "energy": energy})
+    write_pictures(out, to_bytes(images)[:, :length], {"q": q, "p": p, "energy": energy})
     click.echo(f"{out}: {n} sampled trajectories of {length} frames")

@@ -38,6 +38,8 @@ from hgn_train.hamiltonian import (
     frequencies,
     mlp_energy,
 )
+from hgn_train.images import Rollout, pixels, stacked
+from hgn_train.models.model import Scores
 from physim.errors import PhysimError
 
 Widths = tuple[tuple[int, ...], ...]
@@ -201,23 +203,6 @@ POSITIVE = (
 )
 
 
-@dataclass(frozen=True)
-class Rollout:
-    """A model's own trajectory.
-
-    Attributes:
-        images: (batch, time, channel, height, width), from 0 to 1.
-        q: (batch, time, *state).
-        p: (batch, time, *state).
-        energy: Learned H, (batch, time).
-    """
-
-    images: Tensor
-    q: Tensor
-    p: Tensor
-    energy: Tensor
-
-
 class HGN(nn.Module):
     """The network with its loss, rollouts and samples.
 
@@ -359,6 +344,14 @@ class HGN(nn.Module):
             out["inconsistency"] = apart.detach()
         return out
 
+    def score(self, rows: Mapping[str, UInt8[Tensor, "..."]]) -> Scores:
+        """Mean squared errors of rollouts from the posterior means, and some of them."""
+        mean, _ = self.infer(rows["image"])
+        inferred = self.settings.inferred
+        drawn = self.rollout(mean, self.settings.frames - 1 - inferred, inferred).images.float()
+        truth = pixels(rows["image"])
+        return Scores(((drawn - truth) ** 2).mean((1, 2, 3, 4)), (truth[:4], drawn[:4]))
+
     def inconsistency(self, images: Tensor, q: Tensor, p: Tensor, window: Tensor) -> Tensor:
         """Squared distance of rolled-out states from inferred ones, over the variance of states.
 
@@ -456,20 +449,6 @@ class HGN(nn.Module):
         q, p = self.unroll(*self.state(z), speed * self.settings.dt, forward, backward)
         images = torch.stack([self.decoder(q[:, t]) for t in range(q.shape[1])], 1)
         return Rollout(images, q, p, self.energy(q, p))
-
-
-def pixels(
-    images: UInt8[Tensor, "batch time height width channel"],
-) -> Float[Tensor, "batch time channel height width"]:
-    """From bytes to numbers from 0 to 1, channels before height and width."""
-    return images.permute(0, 1, 4, 2, 3).float() / 255
-
-
-def stacked(
-    images: UInt8[Tensor, "batch time height width channel"],
-) -> Float[Tensor, "batch stacked height width"]:
-    """Frames on the channel axis, from 0 to 1, in channels-last memory."""
-    return pixels(images).flatten(1, 2).contiguous(memory_format=torch.channels_last)
 
 
 def kl_from_standard_normal(

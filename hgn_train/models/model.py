@@ -1,13 +1,13 @@
-"""The contract of a model: what the training loop, the checkpoints and the commands know of it.
+"""What the training loop, the checkpoints and the commands know of a model.
 
 A model is an `nn.Module` made from a frozen dataclass of settings. Its forward pass is the loss: a
 pure function of weights, batch and random draws, so that it can be compiled, captured, repeated
-and tested.
+and tested. What it is trained on is its material: frames, states or points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,11 +15,25 @@ import torch
 from torch import Tensor
 
 
+@dataclass(frozen=True)
+class Scores:
+    """How a model does on rows that it was not trained on.
+
+    Attributes:
+        errors: One number a row, (n,): the less, the better.
+        pictures: True and drawn frames to look at, (few, time, channel, height, width) from 0 to
+            1; None for a model that draws none.
+    """
+
+    errors: Tensor
+    pictures: tuple[Tensor, Tensor] | None = None
+
+
 class Model(Protocol):
     """What every model offers.
 
     Attributes:
-        inputs: Names of the arrays of a data set that a batch holds.
+        inputs: Names of the arrays that a batch holds.
         settings: The dataclass that it was made from.
     """
 
@@ -40,6 +54,65 @@ class Model(Protocol):
         """Scalars of a step: `loss`, to be differentiated, and what else is worth a curve."""
         ...
 
+    def score(self, rows: Mapping[str, Tensor]) -> Scores:
+        """Errors of held-out rows, by which the best weights are kept."""
+        ...
+
+
+class Batches(Protocol):
+    """The rows of one split on a device.
+
+    Attributes:
+        n: How many.
+    """
+
+    n: int
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """The rows of an update, which follow from its number and a seed."""
+        ...
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """Rows by number."""
+        ...
+
+
+class Material(Protocol):
+    """What a model is trained on: opened, and checked to fit."""
+
+    @property
+    def system(self) -> str:
+        """What it shows, in a word."""
+        ...
+
+    @property
+    def collapse(self) -> str:
+        """What a model does whose error is that of the reference, as in a sentence."""
+        ...
+
+    def train(
+        self,
+        names: Sequence[str],
+        device: torch.device,
+        batch_size: int,
+        seed: int,
+        n: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> Batches:
+        """The first `n` rows to train on, 0 for all, of which each process takes its part."""
+        ...
+
+    def held_out(
+        self, names: Sequence[str], device: torch.device, seed: int, n: int = 0
+    ) -> Batches:
+        """The first `n` rows not to train on, 0 for all, or as many as there are."""
+        ...
+
+    def reference(self, train: Batches, held_out: Batches) -> float | None:
+        """Error of a model that has learned no more than a mean; None where there is no such."""
+        ...
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -50,9 +123,17 @@ class Kind:
         settings: Dataclass of settings.
         build: From settings to a model.
         paper: Where it was published.
+        open: From the name of a data set, mostly a folder, and settings to its material; refuses
+            what does not fit.
+        adapt: Puts what a data set decides, such as dt, into a table of settings where it is not
+            given, and returns the name of the system.
+        evaluation: Name of the module that judges and reports a run; see `evaluation`.
     """
 
     name: str
     settings: type
     build: Callable[[Any], torch.nn.Module]
     paper: str
+    open: Callable[[str, Any], Material]
+    adapt: Callable[[dict[str, Any], str], str]
+    evaluation: str

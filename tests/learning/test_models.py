@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from hgn_train import models
-from hgn_train.models.hgn import HGN, HGNSettings, kl_from_standard_normal, pixels, stacked
+from hgn_train.images import pixels, stacked
+from hgn_train.models.hgn import HGN, HGNSettings, kl_from_standard_normal
 from hgn_train.presets import PRESETS, settings_of
 from physim.errors import PhysimError
 
-TINY = PRESETS["test"][0]
+TINY = PRESETS["hgn"]["test"][0]
 VARIANTS = {
     "elbo": {},
     "geco": {"objective": "geco"},
@@ -238,7 +239,7 @@ def test_settings_that_make_no_model(changes, message):
         HGNSettings(**(TINY | changes))
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", PRESETS["hgn"])
 def test_presets_build_and_survive_json(preset):
     from hgn_train.settings import RunSettings
 

@@ -1,0 +1,162 @@
+"""The report of a model that draws frames: its numbers, sentence and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hgn_train import figures
+
+Results = Mapping[str, Any]
+
+
+def rows(results: Results) -> list[tuple[str, str]]:
+    """The numbers of a run, as name and text.
+
+    Arguments:
+        results: What `evaluate` returned.
+
+    Returns:
+        Rows in the order of the report.
+    """
+    network = results["settings"]["network"]
+    seen, frames = network["inference_frames"], network["frames"]
+    table = []
+    for name, split in results["splits"].items():
+        error = f"{1e4 * split['error']:.2f} ± {1e4 * split['standard_error']:.2f}"
+        table.append((f"{name}: pixel MSE × 1e4, {frames} frames from {seen}", error))
+        table.append((f"{name}: average image", f"{1e4 * split['average_image']:.2f}"))
+        table.append((f"{name}: oracle", f"{1e4 * split['oracle']:.2f}"))
+        table.append((f"{name}: share explained", f"{split['share_explained']:.4f}"))
+        if "unseen_frames" in split:
+            unseen = split["unseen_frames"]["share_explained"]
+            table.append((f"{name}: share explained of the frames not seen", f"{unseen:.4f}"))
+    energy = results["splits"]["test"]["energy"]
+    table.append(("learned H along a test rollout: mean", f"{energy['mean']:.4g}"))
+    table.append(("learned H along a test rollout: variance", f"{energy['variance']:.3g}"))
+    spread = f"{energy['relative_spread']:.3g}"
+    table.append(("learned H: deviation along a rollout / between rollouts", spread))
+    if "beyond" in results:
+        beyond = results["beyond"]
+        for way in ("forward", "backward"):
+            share = beyond[way]["share_explained"]
+            name = f"{beyond['extra']} frames further {way}"
+            table.append((f"{name}: share explained", f"{share:.4f}"))
+            valid = f"{beyond[f'valid_{way}']:.2f} ({beyond[f'valid_frames_{way}']:.0f} frames)"
+            table.append((f"{name}: valid prediction time, share", valid))
+        for speed, part in results["speeds"].items():
+            error = f"{1e4 * part['error']:.2f} ± {1e4 * part['standard_error']:.2f}"
+            table.append((f"speed {speed}: pixel MSE × 1e4", error))
+            table.append((f"speed {speed}: share explained", f"{part['share_explained']:.4f}"))
+    latent = results["latent"]
+    table.append(
+        ("true state from the latent one: R², linear", f"{latent['readout']['linear']:.3f}")
+    )
+    table.append(
+        ("true state from the latent one: R², quadratic", f"{latent['readout']['quadratic']:.3f}")
+    )
+    symetric = latent["symetric"]
+    table.append(("SyMetric: share of batches that pass", f"{symetric['good']:.2f}"))
+    table.append(("SyMetric: R² of its regression", f"{symetric['r2']:.3f}"))
+    table.append(("SyMetric: distance from symplectic", f"{symetric['distance']:.3g}"))
+    samples = results["samples"]
+    for key, name in SAMPLES.items():
+        table.append(
+            (f"to the nearest training frame, MSE × 1e4: {name}", f"{1e4 * samples[key]:.2f}")
+        )
+    return table
+
+
+SAMPLES = {
+    "test_frames": "test frames",
+    "reconstructions": "reconstructed test frames",
+    "mixture": "samples of the fitted prior",
+    "normal": "samples of N(0, 1)",
+    "average_image": "the average image",
+}
+
+
+def lead(results: Results) -> str:
+    """The result in two sentences."""
+    split, settings = results["splits"]["test"], results["settings"]
+    network = settings["network"]
+    training = results["training"]
+    sentence = (
+        f"From {network['inference_frames']} frames the model draws {network['frames']} frames of "
+        f"test trajectories with a pixel MSE × 1e4 of {1e4 * split['error']:.2f}, where the "
+        f"average image has {1e4 * split['average_image']:.2f}: "
+        f"{100 * split['share_explained']:.1f} % explained. "
+        f"Preset {settings['preset']}, {results['parameters']:,} parameters, "
+        f"{training.get('steps', 0):,} steps of {settings['train']['batch_size']}"
+    )
+    if "seconds" in training:
+        sentence += f", trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}"
+    if split["share_explained"] < 0.1:
+        sentence += ". COLLAPSED: it draws little but the average image"
+    return sentence + "."
+
+
+def pictures(
+    run: Path, results: Results, arrays: Mapping[str, np.ndarray]
+) -> list[tuple[str, str, bytes]]:
+    """File name, caption and bytes of each picture, in the order of the report."""
+    both = np.concatenate([arrays["test_images"], arrays["test_drawn"]])
+    moving = figures.animation(both, zoom=3, columns=len(arrays["test_images"]))
+    found = [("rollout.gif", CAPTIONS["rollout.gif"], moving)]
+    order = movement(arrays["test_images"])
+    found += [
+        (
+            f"rollout-{place}.png",
+            CAPTIONS["rollout.png"],
+            figures.rollout_rows(results, arrays, index),
+        )
+        for place, index in enumerate(order[:2])
+    ]
+    found += [
+        ("error.png", CAPTIONS["error.png"], figures.error_per_frame(results)),
+        ("samples.png", CAPTIONS["samples.png"], figures.sample_rows(arrays, "mixture")),
+        (
+            "samples-normal.png",
+            CAPTIONS["samples-normal.png"],
+            figures.sample_rows(arrays, "normal"),
+        ),
+        ("energy.png", CAPTIONS["energy.png"], figures.energy_along_time(arrays)),
+        ("phase.png", CAPTIONS["phase.png"], figures.phase_portrait(arrays)),
+    ]
+    if (run / "metrics.jsonl").is_file():
+        found.append(("training.png", CAPTIONS["training.png"], figures.training_curve(run)))
+    return found
+
+
+def movement(images: np.ndarray) -> list[int]:
+    """Trajectories in the order of how much their frames change, most first."""
+    changes = images.astype(np.float32).std(1).mean((1, 2, 3))
+    return [int(index) for index in np.argsort(-changes)]
+
+
+CAPTIONS = {
+    "rollout.gif": "Test trajectories: true above, model below.",
+    "rollout.png": (
+        "A test trajectory and what the model makes of its first frames: each other frame of the "
+        "original and of the reconstruction; then, each below the simulator's own, backward in "
+        "time from the inferred state, at double and at half speed."
+    ),
+    "error.png": "Error of each frame, within the length that was trained on and beyond.",
+    "samples.png": (
+        "New trajectories, one a row, sampled from the prior that was fitted to the posteriors of "
+        "the training data."
+    ),
+    "samples-normal.png": (
+        "The same from N(0, 1), as in the paper. With a small weight of the KL divergence the "
+        "encoder uses little of it."
+    ),
+    "energy.png": "Learned H along test rollouts, also beyond the training length.",
+    "phase.png": (
+        "The learned phase space: latent q and p of test rollouts along their two main "
+        "directions, coloured by the true ones."
+    ),
+    "training.png": "Training.",
+}

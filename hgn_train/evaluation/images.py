@@ -1,0 +1,210 @@
+"""Judging a run of a model that draws frames: everything that its report shows.
+
+Predictions start from the posterior mean of the inference frames. Numbers go to `evaluation.json`,
+frames and curves that are drawn later to `evaluation.npz`, both in the folder of the run.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hgn_train import metrics, truth
+from hgn_train.evaluation.image_report import lead, pictures, rows
+from hgn_train.evaluation.image_table import tables
+from hgn_train.evaluation.judged import Judged, average_image, judged, to_bytes
+from hgn_train.evaluation.latents import fit_prior, judge_latent, judge_samples
+from hgn_train.evaluation.results import keep, training_facts
+
+__all__ = ["evaluate", "lead", "pictures", "rows", "tables"]
+
+SPEEDS = (0.5, 2.0)
+SHOWN = 6
+LATENTS = 256
+
+
+def evaluate(
+    run: Path,
+    device: torch.device,
+    n: int = 512,
+    extra: int = 60,
+    folder: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Judge a run.
+
+    Arguments:
+        run: Its folder.
+        device: Where to compute.
+        n: Trajectories of each split.
+        extra: Frames before and after a training rollout that predictions are followed to.
+        folder: Another data set than the run's own.
+        say: Called with what is being done.
+
+    Returns:
+        The results, as written to `evaluation.json`.
+
+    Raises:
+        PhysimError: No run, a damaged checkpoint, or data that does not fit.
+    """
+    started = time.perf_counter()
+    if not (run / "checkpoints" / "prior.safetensors").is_file():
+        fit_prior(run, device)
+    it = judged(run, device, folder)
+    average = average_image(it)
+    results: dict[str, Any] = {
+        "system": it.source.system,
+        "data": str(it.source.folder),
+        "settings": json.loads((run / "config.json").read_text()),
+        "parameters": sum(w.numel() for w in it.model.parameters()),
+        "anchor": it.anchor,
+        "training": training_facts(run),
+        "splits": {},
+    }
+    arrays: dict[str, np.ndarray] = {"average_image": average}
+    for name, split in it.source.dataset.splits.items():
+        if not len(split):
+            continue
+        say(f"{name}: {min(n, len(split))} trajectories")
+        results["splits"][name], kept = judge_split(it, name, min(n, len(split)), average)
+        arrays |= {f"{name}_{key}": value for key, value in kept.items()}
+    if truth.can_be_drawn(it.source):
+        say(f"{extra} frames further, backward and at other speeds")
+        more, kept = judge_beyond(it, "test", min(n, 256), extra, average)
+        results |= more
+        arrays |= kept
+    say("latent states")
+    results["latent"] = judge_latent(it, min(LATENTS, n))
+    say("samples of the prior")
+    results["samples"], kept = judge_samples(it, run, 64)
+    arrays |= kept
+    results["seconds"] = time.perf_counter() - started
+    keep(run, results, arrays)
+    return results
+
+
+def judge_split(
+    it: Judged, name: str, n: int, average: np.ndarray
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Errors on trajectories of the length that was trained on."""
+    split = it.source.dataset.splits[name]
+    images = split.image[:n][:, : it.frames]
+    z = it.latents(images)
+    drawn, q, p, energy = it.rollout(z, it.frames - 1 - it.anchor, it.anchor)
+    errors = metrics.frame_errors(drawn, images / 255)
+    averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), images / 255)
+    oracle = np.zeros_like(errors)
+    recipe = it.source.dataset.recipe
+    if recipe.noise and truth.can_be_drawn(it.source):
+        params = it.source.dataset.params(name, slice(0, n))
+        clean = truth.draw(it.source, split.q[:n][:, : it.frames], params)
+        oracle = metrics.frame_errors(clean / 255, images / 255)
+    mean, standard_error = metrics.mean_and_standard_error(errors.mean(1))
+    seen = it.model.settings.inference_frames
+    results = {
+        "trajectories": n,
+        "error": mean,
+        "standard_error": standard_error,
+        "average_image": float(averages.mean()),
+        "oracle": float(oracle.mean()),
+        "share_explained": metrics.share_explained(
+            mean, float(averages.mean()), float(oracle.mean())
+        ),
+        "per_frame": errors.mean(0).tolist(),
+        "per_frame_average_image": averages.mean(0).tolist(),
+        "energy": metrics.energy_statistics(energy),
+    }
+    if seen < it.frames:
+        unseen = metrics.share_explained(
+            float(errors[:, seen:].mean()),
+            float(averages[:, seen:].mean()),
+            float(oracle[:, seen:].mean()),
+        )
+        results["unseen_frames"] = {
+            "error": float(errors[:, seen:].mean()),
+            "share_explained": unseen,
+        }
+    kept = {
+        "images": images[:SHOWN],
+        "drawn": to_bytes(drawn[:SHOWN]),
+        "energy": energy[:SHOWN],
+        "latent_q": q[:LATENTS],
+        "latent_p": p[:LATENTS],
+        "true_q": split.q[:n][:LATENTS, : it.frames, 0],
+        "true_p": split.p[:n][:LATENTS, : it.frames, 0],
+    }
+    return results, kept
+
+
+def judge_beyond(
+    it: Judged, name: str, n: int, extra: int, average: np.ndarray
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Further forward and backward than trained, and at other speeds, against the simulator."""
+    split = it.source.dataset.splits[name]
+    n = min(n, len(split))
+    images = split.image[:n][:, : it.frames]
+    params = it.source.dataset.params(name, slice(0, n))
+    q0, p0 = split.q[:n][:, it.anchor], split.p[:n][:, it.anchor]
+    z = it.latents(images)
+    dt = it.source.dt
+    ahead, behind = it.frames - 1 - it.anchor + extra, it.anchor + extra
+    q, _ = truth.around(it.source, q0, p0, params, dt, ahead, behind)
+    real = truth.draw(it.source, q, params) / 255
+    drawn, _, _, energy = it.rollout(z, ahead, behind)
+    errors = metrics.frame_errors(drawn, real)
+    averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)
+    first, last = behind - it.anchor, behind - it.anchor + it.frames
+    after = metrics.valid_prediction_time(drawn[:, behind:], real[:, behind:])
+    before = metrics.valid_prediction_time(drawn[:, behind::-1], real[:, behind::-1])
+    results: dict[str, Any] = {
+        "beyond": {
+            "extra": extra,
+            "trajectories": n,
+            "per_frame": errors.mean(0).tolist(),
+            "per_frame_average_image": averages.mean(0).tolist(),
+            "first_frame": -first,
+            "forward": beyond_part(errors[:, last:], averages[:, last:]),
+            "backward": beyond_part(errors[:, :first], averages[:, :first]),
+            "valid_forward": float(np.median(after)) / (ahead + 1),
+            "valid_backward": float(np.median(before)) / (behind + 1),
+            "valid_frames_forward": float(np.median(after)),
+            "valid_frames_backward": float(np.median(before)),
+            "energy": metrics.energy_statistics(energy),
+        },
+        "speeds": {},
+    }
+    arrays = {
+        "beyond_images": to_bytes(real[:SHOWN]),
+        "beyond_drawn": to_bytes(drawn[:SHOWN]),
+        "beyond_energy": energy[:SHOWN],
+    }
+    for speed in SPEEDS:
+        ahead, behind = it.frames - 1 - it.anchor, it.anchor
+        q, _p = truth.around(it.source, q0, p0, params, speed * dt, ahead, behind)
+        real = truth.draw(it.source, q, params) / 255
+        drawn, _, _, _ = it.rollout(z, ahead, behind, speed)
+        errors = metrics.frame_errors(drawn, real)
+        averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)
+        results["speeds"][str(speed)] = beyond_part(errors, averages)
+        arrays[f"speed_{speed}_images"] = to_bytes(real[:SHOWN])
+        arrays[f"speed_{speed}_drawn"] = to_bytes(drawn[:SHOWN])
+    return results, arrays
+
+
+def beyond_part(errors: np.ndarray, averages: np.ndarray) -> dict[str, float]:
+    """Error, its reference and the share explained, of some frames."""
+    if errors.size == 0:
+        return {}
+    mean, standard_error = metrics.mean_and_standard_error(errors.mean(1))
+    return {
+        "error": mean,
+        "standard_error": standard_error,
+        "average_image": float(averages.mean()),
+        "share_explained": metrics.share_explained(mean, float(averages.mean())),
+    }

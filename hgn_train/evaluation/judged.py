@@ -1,0 +1,91 @@
+"""A model that draws frames, with what it is judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hgn_train import checkpoint, data
+from hgn_train.data import Source
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model with what it is judged on.
+
+    Attributes:
+        model: In evaluation mode.
+        source: The data set.
+        device: Where the model is.
+        frames: Frames of a training rollout.
+        anchor: Index of the inferred state among them.
+        dt: The model's time between frames.
+    """
+
+    model: Any
+    source: Source
+    device: torch.device
+    frames: int
+    anchor: int
+    dt: float
+
+    def latents(self, images: np.ndarray) -> torch.Tensor:
+        """Posterior means, (n, *latent)."""
+        with torch.no_grad():
+            parts = [
+                self.model.infer(torch.from_numpy(images[rows]).to(self.device))[0]
+                for rows in data.slices(len(images), 128)
+            ]
+        return torch.cat(parts)
+
+    def rollout(
+        self, z: torch.Tensor, forward: int, backward: int, speed: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Images (n, frames, height, width, channel), q, p (n, frames, size), energy."""
+        images, q, p, energy = [], [], [], []
+        with torch.no_grad():
+            for rows in data.slices(len(z), 64):
+                out = self.model.rollout(z[rows], forward, backward, speed)
+                images.append(out.images.float().permute(0, 1, 3, 4, 2).cpu().numpy())
+                q.append(out.q.flatten(2).cpu().numpy())
+                p.append(out.p.flatten(2).cpu().numpy())
+                energy.append(out.energy.cpu().numpy())
+        joined = [np.concatenate(part) for part in (images, q, p, energy)]
+        return joined[0], joined[1], joined[2], joined[3]
+
+
+def judged(run: Path, device: torch.device, folder: str | None = None) -> Judged:
+    """Open a run and its data.
+
+    Arguments:
+        run: Folder of the run.
+        device: Where to compute.
+        folder: Another data set than the run's own.
+
+    Returns:
+        The model with its data.
+
+    Raises:
+        PhysimError: No run, a damaged checkpoint, or data that does not fit.
+    """
+    model, settings, _ = checkpoint.load_model(run, device)
+    source = data.open_source(folder or settings.data)
+    data.check_fits(settings.network, source)
+    network = settings.network
+    return Judged(model, source, device, network.frames, network.inferred, network.dt)
+
+
+def average_image(it: Judged) -> np.ndarray:
+    """Mean training frame from 0 to 1, (height, width, channel)."""
+    split = it.source.dataset.train
+    images = split.image[: min(len(split), 2000)]
+    return images.mean((0, 1), dtype=np.float64) / 255
+
+
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """From 0 … 1 to uint8."""
+    return np.round(255 * np.clip(images, 0, 1)).astype(np.uint8)

@@ -1,0 +1,105 @@
+"""What a training says while it runs: JSON lines, TensorBoard events and a progress bar."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hgn_train.settings import TrainSettings
+
+Report = Callable[[dict[str, Any]], None]
+"""Called with each line of metrics."""
+
+Pictures = tuple[Tensor, Tensor] | None
+"""True and drawn frames, (few, time, channel, height, width) from 0 to 1, or none."""
+
+
+class Log:
+    """Metrics as JSON lines, TensorBoard events and a progress bar.
+
+    Arguments:
+        run: Folder of the run.
+        t: How it is trained.
+        first: Updates that were done before.
+        report: Called with each line.
+        progress: Whether a bar is shown.
+    """
+
+    def __init__(
+        self, run: Path, t: TrainSettings, first: int, report: Report | None, progress: bool
+    ) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+        from tqdm import tqdm
+
+        path = run / "metrics.jsonl"
+        kept = []
+        if first and path.is_file():  # what came after the checkpoint is done again
+            kept = [
+                line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first
+            ]
+        path.write_text("".join(f"{line}\n" for line in kept))
+        self.lines = path.open("a")
+        self.board = SummaryWriter(
+            str(run / "tensorboard"), purge_step=first + 1 if first else None
+        )
+        self.bar = tqdm(
+            total=t.steps, initial=first, unit="step", disable=not progress, dynamic_ncols=True
+        )
+        self.report, self.t = report, t
+        self.step, self.time = first, time.perf_counter()
+
+    def write(self, step: int, sums: dict[str, Tensor], learning_rate: float) -> None:
+        """A line of means since the last one."""
+        n = step - self.step
+        now = time.perf_counter()
+        line: dict[str, Any] = {"step": step}
+        line |= {name: float(value) / n for name, value in sums.items()}
+        line["learning_rate"] = learning_rate
+        rate = n * self.t.batch_size / (now - self.time)
+        self.bar.update(n)
+        shown = {"error×1e4": f"{1e4 * line['error']:.2f}"} if "error" in line else {}
+        shown |= {"KL": f"{line['divergence']:.0f}"} if "divergence" in line else {}
+        shown |= {"λ": f"{line['multiplier']:.2f}"} if "multiplier" in line else {}
+        self.bar.set_postfix({"loss": f"{line['loss']:.3g}", **shown, "samples/s": f"{rate:.0f}"})
+        self._out(line)
+        self.board.add_scalar("samples_a_second", rate, step)
+        self.step, self.time = step, now
+
+    def evaluation(
+        self, step: int, error: float, reference: float | None, shown: Pictures
+    ) -> None:
+        """A line about held-out rows, and a picture of some."""
+        line: dict[str, Any] = {"step": step, "held_out_error": error}
+        text = f"step {step}: held-out error {error:.4g}"
+        if reference is not None:
+            share = 1 - error / reference
+            line |= {"reference_error": reference, "share_explained": share}
+            text += f", share explained {share:.3f}"
+        self._out(line)
+        if shown is not None:
+            rows = [frames[i, ::2] for i in range(len(shown[0])) for frames in shown]
+            grid = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
+            self.board.add_image("rollouts", grid.float().cpu().clamp(0, 1), step)
+        if not self.bar.disable:
+            self.bar.write(text)
+
+    def close(self) -> None:
+        """Finish the files."""
+        self.bar.close()
+        self.lines.close()
+        self.board.close()
+
+    def _out(self, line: dict[str, Any]) -> None:
+        self.lines.write(json.dumps(line) + "\n")
+        self.lines.flush()
+        for name, value in line.items():
+            if name != "step":
+                self.board.add_scalar(name, value, line["step"])
+        if self.report is not None:
+            self.report(line)

@@ -1,0 +1,97 @@
+"""Settings by name, for each model: a module a model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from hgn_train import models
+from hgn_train.presets import hgn
+from hgn_train.settings import RunSettings, TrainSettings, filled
+from physim.errors import PhysimError, unknown
+
+Preset = tuple[dict[str, Any], dict[str, Any]]
+"""Settings of the model and of the training that differ from the defaults."""
+
+PRESETS: dict[str, dict[str, Preset]] = {"hgn": hgn.PRESETS}
+"""By model, then by name."""
+
+STEPS: dict[str, dict[str, dict[str, int]]] = {"hgn": hgn.STEPS}
+"""Steps of a preset on systems that need more or fewer than its default, by model."""
+
+
+def duration(preset: str, system: str) -> str:
+    """About how long a training of HGN takes, or what will show it."""
+    minutes = hgn.MINUTES.get(preset, {}).get(system)
+    if minutes is None:
+        return "the progress bar shows the time left"
+    return f"about {minutes} minutes of training on one core, then about one of evaluation"
+
+
+def settings_of(
+    preset: str,
+    data: str,
+    model: str = "hgn",
+    network: Mapping[str, Any] | None = None,
+    train: Mapping[str, Any] | None = None,
+    system: str = "",
+) -> RunSettings:
+    """The settings of a run from a preset and what is changed of it.
+
+    Arguments:
+        preset: One of `PRESETS[model]`.
+        data: Folder of the data set.
+        model: One of `models.MODELS`.
+        network: Changed settings of the model.
+        train: Changed settings of the training.
+        system: What the data shows, for the number of steps.
+
+    Returns:
+        The whole settings.
+
+    Raises:
+        PhysimError: A preset or setting that does not exist, or a value that makes no model.
+
+    Example:
+        >>> settings_of("small", "datasets/hgn/pendulum", train={"seed": 1}).train.seed
+        1
+    """
+    kind = models.find(model)
+    if preset not in PRESETS[model]:
+        raise PhysimError(unknown("preset", preset, PRESETS[model]))
+    of_network, of_train = PRESETS[model][preset]
+    steps = STEPS.get(model, {}).get(preset, {})
+    if system in steps:
+        of_train = of_train | {"steps": steps[system]}
+    return RunSettings(
+        data=data,
+        model=kind.name,
+        preset=preset,
+        network=filled(kind.settings, of_network | dict(network or {})),
+        train=filled(TrainSettings, of_train | dict(train or {})),
+    )
+
+
+def split_settings(given: Mapping[str, str], model: str = "hgn") -> tuple[dict, dict]:
+    """Which of the given settings are the model's, and which the training's.
+
+    Arguments:
+        given: Values by name, as on the command line.
+        model: One of `models.MODELS`.
+
+    Returns:
+        Settings of the model and of the training.
+
+    Raises:
+        PhysimError: A name that neither has.
+    """
+    of_model = [field.name for field in dataclasses.fields(models.find(model).settings)]
+    of_train = [field.name for field in dataclasses.fields(TrainSettings)]
+    for name in given:
+        if name not in of_model + of_train:
+            raise PhysimError(unknown("setting", name, of_model + of_train))
+    return (
+        {name: value for name, value in given.items() if name in of_model},
+        {name: value for name, value in given.items() if name in of_train},
+    )
