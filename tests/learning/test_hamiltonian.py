@@ -123,3 +123,21 @@ def test_the_quadratic_part_is_an_oscillator():
     qs, _ps = rollout(INTEGRATORS["yoshida4"], Separable(*still), q, p, torch.pi / steps, steps)
     assert abs(qs[0, -1, 0].item() - 1) < 1e-6
     assert abs(qs[0, steps // 4, 0].item()) < 1e-6
+
+
+@pytest.mark.parametrize("activation", SMOOTH)
+def test_unfolded_is_the_same_gradient_of_flattened_maps(activation):
+    """Also in every weight, which the matrices are made of."""
+    for network, shape in networks(activation):
+        x = torch.randn(5, *shape, dtype=torch.float64)
+        found = network.unfolded().gradient(x.flatten(1))
+        truth = network.gradient(x).flatten(1)
+        torch.testing.assert_close(found, truth, rtol=1e-11, atol=1e-13)  # sums of some hundreds
+        pull = torch.randn_like(truth)
+        weights = [weight for weight in network.parameters() if weight.requires_grad]
+        expected = torch.autograd.grad(truth, weights, pull, allow_unused=True)
+        grads = torch.autograd.grad(found, weights, pull, allow_unused=True)
+        for one, other in zip(grads, expected, strict=True):
+            assert (one is None) == (other is None)
+            if one is not None:
+                torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
