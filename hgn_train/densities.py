@@ -12,8 +12,9 @@
 
 All but the last are mixtures of round Gaussians of one deviation and equal weights. Along a curve
 the centres stand closer than a deviation, so that they cannot be told apart (the ripple of a row
-of Gaussians falls as exp(−2π² (deviation / distance)²)), and the log-density is a finite sum. Places and widths follow the toy data
-that is usual for flows, as in Grathwohl et al. (2019), "FFJORD", where the noise is Gaussian.
+of Gaussians falls as exp(−2π² (deviation / distance)²)), and the log-density is a finite sum.
+Places and widths follow the toy data that is usual for flows, such as that of Grathwohl et al.
+(2019), "FFJORD".
 """
 
 from __future__ import annotations

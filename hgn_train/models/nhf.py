@@ -25,6 +25,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -136,7 +137,7 @@ class NHF(nn.Module):
         super().__init__()
         self.settings = settings
         s = settings
-        self.stages = nn.ModuleList(
+        self.stages: Any = nn.ModuleList(
             Separable(*(mlp_energy(s.dimension, s.hamiltonian, s.activation) for _ in "KV"))
             for _ in range(s.stages)
         )
@@ -198,7 +199,7 @@ class NHF(nn.Module):
         return q, p
 
     def _along(
-        self, hamiltonian: nn.Module, q: Tensor, p: Tensor, dt: float
+        self, hamiltonian: Separable, q: Tensor, p: Tensor, dt: float
     ) -> tuple[Tensor, Tensor]:
         with torch.autocast(q.device.type, enabled=False):
             q, p = integrators.rollout(self.integrator, hamiltonian, q, p, dt, self.settings.steps)
