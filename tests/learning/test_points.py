@@ -1,0 +1,135 @@
+"""Points of files, densities and shards: what is read, how it is dealt out, what is refused."""
+
+import numpy as np
+import pytest
+import torch
+
+from hgn_train import points
+from hgn_train.models.nhf import NHFSettings
+from hgn_train.rows import Rows
+from physim.errors import PhysimError
+
+
+def table(path, n=100, columns=3, head=""):
+    values = np.random.default_rng(1).normal(size=(n, columns))
+    text = head + "".join(",".join(f"{value:.9g}" for value in row) + "\n" for row in values)
+    path.write_text(text)
+    return values
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize("head", ["", "x,y,z\n"])
+def test_table_of_any_dimension(tmp_path, columns, head):
+    values = table(tmp_path / "some.csv", columns=columns, head=head)
+    found = points.read(str(tmp_path / "some.csv"))
+    assert found.system == "some"
+    assert (found.dimension, len(found.first), len(found.rest)) == (columns, 90, 10)
+    together = torch.cat([found.first, found.rest]).numpy()
+    assert np.allclose(np.sort(together, 0), np.sort(values, 0), rtol=1e-6)
+    assert found.density is None
+
+
+@pytest.mark.parametrize("shape", [(100,), (100, 1), (100, 5)])
+def test_array_of_any_dimension(tmp_path, shape):
+    np.save(tmp_path / "some.npy", np.random.default_rng(0).normal(size=shape))
+    found = points.read(str(tmp_path / "some.npy"))
+    assert found.dimension == (shape[1] if len(shape) > 1 else 1)
+    assert found.first.dtype == torch.float32
+
+
+def test_parts_of_a_density_are_two_samples():
+    found = points.read("moons")
+    assert found.density is not None
+    assert (len(found.first), len(found.rest)) == (points.TRAIN, points.TEST)
+    assert not torch.equal(found.first[: points.TEST], found.rest)
+    assert torch.equal(found.first, points.read("moons").first)
+
+
+def test_initial_states_of_shards(tiny_data):
+    import physim
+
+    found = points.read(str(tiny_data))
+    assert (found.dimension, len(found.first), len(found.rest)) == (2, 512, 64)
+    split = physim.open(tiny_data).test
+    expected = np.concatenate([split.q[:, 0], split.p[:, 0]], 1)
+    assert np.allclose(found.rest, expected, atol=1e-6)
+
+
+def save(name, content):
+    def write(folder):
+        path = folder / name
+        if isinstance(content, str):
+            path.write_text(content)
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            np.save(path, content, allow_pickle=True)
+        return str(path)
+
+    return write
+
+
+ROWS = "1,2\n" * 50
+WRONG = {
+    "text": (save("a.csv", "1,2\n3,four\n"), "line 2, column 2: got 'four', expected a finite"),
+    "nan": (save("a.csv", "1,2\n3,nan\n"), "line 2, column 2: got 'nan', expected a finite"),
+    "ragged": (save("a.csv", "1,2\n3\n"), "line 2: got 1 numbers, expected 2"),
+    "hole": (save("a.csv", "1,2\n3,\n"), "line 2, column 2: got ''"),
+    "empty": (save("a.csv", ""), "holds no points"),
+    "head only": (save("a.csv", "x,y\n"), "holds no points"),
+    "bytes": (save("a.csv", b"\xff\xfe\x00"), "not a text file"),
+    "few": (save("a.csv", "1,2\n3,4\n"), "got 2 points to train on, expected at least 20"),
+    "constant": (save("a.csv", "".join(f"{i},2\n" for i in range(50))), "column 2 is the same"),
+    "empty array": (save("a.npy", b""), "not an array of numbers"),
+    "no array": (save("a.npy", b"hello"), "not an array of numbers"),
+    "strings": (save("a.npy", np.array(["a", "b"])), "expected floats or integers"),
+    "objects": (save("a.npy", np.array([{}, 1], object)), "not an array of numbers"),
+    "cube": (save("a.npy", np.zeros((5, 4, 3))), r"shape \(5, 4, 3\), expected \(points"),
+    "nan in array": (save("a.npy", np.array([[1.0, 2], [np.nan, 0]])), "row 2, column 1: got nan"),
+    "infinite": (save("a.npy", np.array([[1.0, np.inf]])), "row 1, column 2: got inf"),
+    "huge": (save("a.npy", np.full((50, 2), 1e200)), "expected less than 1e30"),
+    "absent": (lambda folder: str(folder / "none.csv"), "there is no file"),
+    "name": (lambda folder: "cirle", r"did you mean 'circle'\?.*, a .npy or .csv file"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_no_target_is_one_sentence(tmp_path, case):
+    write, sentence = WRONG[case]
+    with pytest.raises(PhysimError, match=sentence):
+        points.read(write(tmp_path))
+
+
+def test_dimension_is_taken_from_the_points(tmp_path):
+    table(tmp_path / "some.csv", columns=3)
+    network = {}
+    assert points.adapt(network, str(tmp_path / "some.csv")) == "some"
+    assert network == {"dimension": 3}
+    with pytest.raises(PhysimError, match="points of 3 numbers, but the model is made for 2"):
+        points.open_points(str(tmp_path / "some.csv"), NHFSettings())
+
+
+CPU = torch.device("cpu")
+
+
+def test_an_epoch_shows_each_row_once():
+    rows = Rows({"points": torch.arange(12)[:, None]}, CPU, 4, seed=0)
+    seen = torch.cat([rows.batch(step)["points"] for step in range(3)])
+    assert sorted(seen.flatten().tolist()) == list(range(12))
+    again = torch.cat([rows.batch(step)["points"] for step in range(3, 6)])
+    assert not torch.equal(seen, again)
+    assert torch.equal(rows.batch(0)["points"], seen[:4])
+
+
+def test_processes_share_a_batch():
+    whole = Rows({"points": torch.arange(40)}, CPU, 8, seed=3).batch(2)["points"]
+    parts = [Rows({"points": torch.arange(40)}, CPU, 4, 3, 0, rank, 2) for rank in range(2)]
+    for rank, part in enumerate(parts):
+        assert torch.equal(part.batch(2)["points"], whole[rank::2])
+
+
+def test_too_many_rows_are_refused():
+    with pytest.raises(PhysimError, match="trajectories: got 9, expected at most the 5 rows"):
+        Rows({"points": torch.arange(5)}, CPU, 1, 0, 9)
+    with pytest.raises(PhysimError, match="batch_size: got 8, expected at most 5"):
+        Rows({"points": torch.arange(5)}, CPU, 8, 0)
