@@ -48,6 +48,8 @@ class NHFSettings:
         dt: Time of a step.
         hamiltonian: Widths of the hidden layers of K and V.
         activation: Smooth activation of K and V.
+        harmonic: Whether K and V each have a quadratic part, ½ Σ k x² with learned k > 0 that
+            starts at 1, besides the network.
         encoder: Widths of the hidden layers of f(p | q).
         base: One of `bases.BASES`.
         samples: k of the bound that is maximised.
@@ -60,6 +62,7 @@ class NHFSettings:
     dt: float = 0.5
     hamiltonian: tuple[int, ...] = (128, 128)
     activation: str = "softplus"
+    harmonic: bool = False
     encoder: tuple[int, ...] = (128, 128)
     base: str = "gaussian"
     samples: int = 1
@@ -137,8 +140,11 @@ class NHF(nn.Module):
         super().__init__()
         self.settings = settings
         s = settings
+        stiffness = [1.0] * s.dimension if s.harmonic else []
         self.stages: Any = nn.ModuleList(
-            Separable(*(mlp_energy(s.dimension, s.hamiltonian, s.activation) for _ in "KV"))
+            Separable(
+                *(mlp_energy(s.dimension, s.hamiltonian, s.activation, stiffness) for _ in "KV")
+            )
             for _ in range(s.stages)
         )
         self.encoder = MomentumEncoder(s.dimension, s.encoder)

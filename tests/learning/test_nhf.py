@@ -14,6 +14,7 @@ VARIANTS = {
     "stages": {"stages": 3, "steps": 1},
     "yoshida4": {"integrator": "yoshida4"},
     "tanh": {"activation": "tanh"},
+    "harmonic": {"harmonic": True},
     "soft-uniform": {"base": "soft-uniform"},
     "line": {"dimension": 1},
     "odd": {"dimension": 3, "steps": 3},
