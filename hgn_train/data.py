@@ -170,9 +170,11 @@ class Batches:
         """
         epoch, position = divmod(step, self.steps_per_epoch)
         order, starts = self._order(epoch)
-        first = (position * self.world_size + self.rank) * self.batch_size
-        index = order[first : first + self.batch_size]
-        starts = starts[first : first + self.batch_size]
+        first = position * self.world_size * self.batch_size
+        mine = slice(
+            first + self.rank, first + self.world_size * self.batch_size, self.world_size
+        )  # every so-manieth row, so that halves of a batch are halves of each process's part
+        index, starts = order[mine], starts[mine]
         if self.resident is not None:
             return self.rows(index, starts)
         number = first // self._pool_size

@@ -33,13 +33,12 @@ from physim.errors import PhysimError, unknown
 
 
 class Hamiltonian(Protocol):
-    """What an integrator needs to know of H.
+    """What an integrator needs to know of H."""
 
-    Attributes:
-        is_separable: Whether H(q, p) = T(p) + V(q), so that `dq` ignores p and `dp` ignores q.
-    """
-
-    is_separable: bool
+    @property
+    def is_separable(self) -> bool:
+        """Whether H(q, p) = T(p) + V(q), so that `dq` ignores p and `dp` ignores q."""
+        ...
 
     def dq(self, q: Tensor, p: Tensor) -> Tensor:
         """∂H/∂q, of the shape of q."""

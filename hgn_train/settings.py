@@ -32,6 +32,8 @@ class TrainSettings:
         averaging: Decay of the averaged weights, which are what is evaluated; 0 for none.
         precision: `bf16-mixed` or `32-true`.
         threads: Threads of PyTorch on a CPU; 0 for as many as it takes by itself.
+        step: How an update runs: `eager`, as plain calls; `captured`, replayed from a CUDA graph;
+            `auto` captures on a GPU that trains alone.
         compile: Whether the loss is compiled with torch.compile.
         deterministic: Whether only deterministic algorithms are used.
         seed: Of weights, data order and noise.
@@ -52,6 +54,7 @@ class TrainSettings:
     averaging: float = 0.0
     precision: Literal["bf16-mixed", "32-true"] = "32-true"
     threads: int = 0
+    step: Literal["auto", "eager", "captured"] = "auto"
     compile: bool = False
     deterministic: bool = False
     seed: int = 0
@@ -79,6 +82,8 @@ class TrainSettings:
             raise PhysimError(
                 f"precision: got '{self.precision}', expected one of bf16-mixed, 32-true"
             )
+        if self.step not in ("auto", "eager", "captured"):
+            raise PhysimError(f"step: got '{self.step}', expected one of auto, eager, captured")
         if self.averaging >= 1:
             raise PhysimError(
                 f"averaging: got {self.averaging}, expected a number from 0 to below 1"

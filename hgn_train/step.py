@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from physim.errors import PhysimError
 
 Named = Mapping[str, Tensor]
-Way = Literal["auto", "eager", "captured"]
 WAYS = ("auto", "eager", "captured")
 
 WARM_UP = 3
@@ -238,7 +237,8 @@ def average_weights(average: nn.Module, model: nn.Module, share: Tensor) -> None
         model: What is followed.
         share: Of the way, a scalar on their device.
     """
-    kept, now = list(average.parameters()), list(model.parameters())
+    kept: list[Tensor] = list(average.parameters())
+    now: list[Tensor] = list(model.parameters())
     difference = torch._foreach_sub(now, kept)
     torch._foreach_mul_(difference, share)
     torch._foreach_add_(kept, difference)

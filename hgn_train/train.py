@@ -1,7 +1,8 @@
 """Training: settings, data, model, optimiser, loop, from top to bottom.
 
 A step does not wait for the device: metrics are added up there and read every `log_every` updates.
-What a step draws at random follows from (seed, step, process), what it sees from (seed, epoch).
+What a step draws at random follows from (seed, step), what it sees from (seed, epoch); several
+processes share both, each its rows of them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hgn_train import checkpoint, data, models
+from hgn_train import checkpoint, data, models, step
 from hgn_train.checkpoint import Checkpoint
 from hgn_train.log import Log, Pictures, Report
 from hgn_train.models.model import Batches, Scores
@@ -131,12 +132,8 @@ def fit(
     model.prepare(train.rows(torch.arange(min(train.n, 512))))
     model = model.to(fabric.device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False) if t.averaging else None
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=t.learning_rate,
-        weight_decay=t.weight_decay,
-        fused=None if cpu else True,
-    )
+    updates = step.kind(t.step, fabric.device, fabric.world_size)
+    optimizer = step.adam(model, updates, t.learning_rate, t.weight_decay)
     first, best, share = 0, math.inf, math.nan
     run.mkdir(parents=True, exist_ok=True)
     last = run / "checkpoints" / checkpoint.LAST
@@ -148,26 +145,24 @@ def fit(
         (run / "config.json").write_text(settings.to_json() + "\n")
 
     compiled: Any = torch.compile(model, fullgraph=True) if t.compile else model
-    wrapped, optimizer = fabric.setup(compiled, optimizer)
+    wrapped, _ = fabric.setup(compiled, optimizer)
+    update = updates(wrapped, model, optimizer, average, t.clip, fabric.backward)
     generator = torch.Generator(device=fabric.device)
     reference = material.reference(train, held_out)
     log = Log(run, t, first, report, progress) if fabric.is_global_zero else None
-    sums: dict[str, Tensor] = {}
-    first_bad = torch.full((), t.steps, device=fabric.device)
     started = time.perf_counter()
     stopped = ""
 
-    def save(step: int, name: str = checkpoint.LAST) -> None:
+    def save(done: int, name: str = checkpoint.LAST) -> None:
         if fabric.is_global_zero:
-            raw = optimizer.optimizer if hasattr(optimizer, "optimizer") else optimizer
-            content = snapshot(model, average, raw if name == checkpoint.LAST else None)
+            content = snapshot(model, average, optimizer if name == checkpoint.LAST else None)
             facts = {
                 "best": best,
                 "seed": t.seed,
                 "share_explained": share,
                 "system": material.system,
             }
-            checkpoint.write(run / "checkpoints" / name, Checkpoint(content, step, facts))
+            checkpoint.write(run / "checkpoints" / name, Checkpoint(content, done, facts))
 
     with (
         contextlib.closing(log) if log is not None else contextlib.nullcontext(),
@@ -176,66 +171,56 @@ def fit(
         flushed_denormals(),
         threads(t.threads),
     ):
-        step = first
-        while step < t.steps:
-            for group in optimizer.param_groups:
-                group["lr"] = t.learning_rate * schedule(t, step)
-            generator.manual_seed(data.stream(t.seed, step, rank))
-            batch, draws = train.batch(step), model.draws(local, generator)
-            out = wrapped(batch, draws)
-            optimizer.zero_grad(set_to_none=True)
-            fabric.backward(out["loss"])
-            if t.clip:
-                norm = nn.utils.clip_grad_norm_(model.parameters(), t.clip)
-                out["gradient"] = norm.detach()
-            optimizer.step()
-            if average is not None:
-                average_weights(average, model, min(t.averaging, (1 + step) / (10 + step)))
-            fine = torch.isfinite(out["loss"].detach())
-            first_bad = torch.where(fine, first_bad, first_bad.clamp(max=step))
-            for name, value in out.items():
-                value = value.detach().float()
-                sums[name] = sums[name] + value if name in sums else value
-            step += 1
+        done = first
+        while done < t.steps:
+            rate = t.learning_rate * schedule(t, done)
+            decay = min(t.averaging, (1 + done) / (10 + done))
+            generator.manual_seed(data.stream(t.seed, done, 0))  # a third number: not an epoch's
+            draws = model.draws(t.batch_size, generator)
+            if fabric.world_size > 1:
+                draws = {name: drawn[rank :: fabric.world_size] for name, drawn in draws.items()}
+            update(done, rate, train.batch(done), draws, decay)
+            done += 1
 
             asked = bool(signals)
             if (
                 fabric.world_size > 1
             ):  # all processes must agree, so they ask each other now and then
-                asked = step % t.log_every == 0 and asked_anywhere(fabric, asked)
-            final = step == t.steps or asked
-            if step % t.log_every == 0 or final or step % t.save_every == 0:
-                bad = int(first_bad)
+                asked = done % t.log_every == 0 and asked_anywhere(fabric, asked)
+            final = done == t.steps or asked
+            if done % t.log_every == 0 or final or done % t.save_every == 0:
+                bad = int(update.first_bad)
                 if bad < t.steps or not all_finite(model):
                     raise DivergedError(
-                        f"step {min(bad, step)}: the loss is not finite; the last good checkpoint "
+                        f"step {min(bad, done)}: the loss is not finite; the last good checkpoint "
                         f"is {last if last.is_file() else 'none'}; "
                         "a smaller learning_rate or clip 1 may help"
                     )
-            if (step % t.log_every == 0 or final) and log is not None:
-                log.write(step, sums, optimizer.param_groups[0]["lr"])
-                sums = {}
-            due = bool(t.evaluate_every) and step % t.evaluate_every == 0
-            if (due or step == t.steps) and fabric.is_global_zero:
+            if done % t.log_every == 0 or final:
+                sums = over_processes(fabric, update.taken())
+                if log is not None:
+                    log.write(done, sums, rate)
+            due = bool(t.evaluate_every) and done % t.evaluate_every == 0
+            if (due or done == t.steps) and fabric.is_global_zero:
                 error, shown = evaluate(
                     average if average is not None else model, held_out, fabric
                 )
                 share = math.nan if reference is None else 1 - error / reference
                 if log is not None:
-                    log.evaluation(step, error, reference, shown)
+                    log.evaluation(done, error, reference, shown)
                 if error < best:
                     best = error
-                    save(step, checkpoint.BEST)
-            if step % t.save_every == 0 or final:
-                save(step)
+                    save(done, checkpoint.BEST)
+            if done % t.save_every == 0 or final:
+                save(done)
             if asked:
                 stopped = signals[0] if signals else "SIGTERM"
                 break
     seconds = time.perf_counter() - started
     if fabric.is_global_zero:
         write_timing(run, seconds, fabric.device, t.threads or torch.get_num_threads(), resume)
-    collapse = material.collapse if share < COLLAPSED_SHARE and step == t.steps else ""
-    return Outcome(first, step, stopped, collapse, best, share, seconds)
+    collapse = material.collapse if share < COLLAPSED_SHARE and done == t.steps else ""
+    return Outcome(first, done, stopped, collapse, best, share, seconds)
 
 
 def write_timing(run: Path, seconds: float, device: torch.device, used: int, resume: bool) -> None:
@@ -252,14 +237,6 @@ def schedule(t: TrainSettings, step: int) -> float:
     rise = min(1.0, (step + 1) / t.warmup) if t.warmup else 1.0
     fall = (1 + math.cos(math.pi * step / t.steps)) / 2
     return rise * (t.final_learning_rate + (1 - t.final_learning_rate) * fall)
-
-
-@torch.no_grad()
-def average_weights(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move averaged weights towards the current ones."""
-    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
-    for kept, now in zip(average.buffers(), model.buffers(), strict=True):
-        kept.copy_(now)
 
 
 def all_finite(model: nn.Module) -> bool:
@@ -294,8 +271,12 @@ def restore(
     if average is not None:
         checkpoint.load_weights(average, saved.part("average"), path)
     state: dict[int, dict[str, Tensor]] = {}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for name, tensor in saved.part("optimizer").items():
         index, key = name.split(".", 1)
+        weight = weights[int(index)]
+        if tensor.shape == weight.shape:  # a fused optimiser walks through memory side by side
+            tensor = torch.empty_like(weight, requires_grad=False).copy_(tensor)
         state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
@@ -315,6 +296,14 @@ def evaluate(model: Any, held_out: Batches, fabric: Any) -> tuple[float, Picture
             scores.append(model.score(found))
     model.train(was_training)
     return float(torch.cat([part.errors for part in scores]).mean()), scores[0].pictures
+
+
+def over_processes(fabric: Any, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Sums of metrics as means over the processes, which have a part of each batch."""
+    if fabric.world_size == 1:
+        return sums
+    together = fabric.all_reduce(torch.stack(list(sums.values())), reduce_op="mean")
+    return dict(zip(sums, together.unbind(), strict=True))
 
 
 def asked_anywhere(fabric: Any, asked: bool) -> bool:

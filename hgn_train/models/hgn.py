@@ -253,12 +253,19 @@ class HGN(nn.Module):
         Computed in the precision of q and p, outside of any autocast: H is kept only as far as the
         gradients are accurate.
         """
-        n = self.settings.substeps
+        n, shape = self.settings.substeps, q.shape[1:]
         with torch.autocast(q.device.type, enabled=False):
+            gradients = self.hamiltonian.unfolded()
             q, p = integrators.rollout(
-                self.integrator, self.hamiltonian, q, p, dt / n, n * forward, n * backward
+                self.integrator,
+                gradients,
+                q.flatten(1),
+                p.flatten(1),
+                dt / n,
+                n * forward,
+                n * backward,
             )
-        return q[:, ::n], p[:, ::n]
+        return q[:, ::n].unflatten(2, shape), p[:, ::n].unflatten(2, shape)
 
     def energy(
         self, q: Float[Tensor, "batch time *state"], p: Tensor
