@@ -19,6 +19,7 @@ COMMANDS = {
     "sample": "Draw new trajectories from a trained model.",
     "rollout": "Roll test trajectories out: backward, slower or faster.",
     "table": "Put runs beside the reported figures.",
+    "figures": "Make the figures of the paper.",
 }
 
 

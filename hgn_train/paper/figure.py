@@ -52,9 +52,9 @@ class Run:
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays that its evaluation kept."""
-        from hgn_train import report
+        from hgn_train.evaluation.results import load
 
-        return report.load(self.folder)[1]
+        return load(self.folder)[1]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def style() -> Iterator[None]:
     """Within, matplotlib draws as all figures look."""
     import matplotlib as mpl
 
-    settings = {
+    settings: Any = {
         "font.size": 9,
         "axes.titlesize": 9.5,
         "axes.labelsize": 9,
@@ -85,6 +85,16 @@ def frames(axis: Any, rows: Sequence[np.ndarray], labels: Sequence[str], columns
     axis.spines[:].set_visible(False)
 
 
+def logarithmic(axis: Any) -> None:
+    """A logarithmic axis upwards, with plain numbers."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
 def png(drawn: Sheet, text: str = "") -> bytes:
     """PNG bytes of a figure, of at most `BYTES`, with 256 colours.
 
@@ -124,6 +134,7 @@ __all__ = [
     "ORANGE",
     "PURPLE",
     "frames",
+    "logarithmic",
     "png",
     "sheet",
     "style",

@@ -17,6 +17,7 @@ SHOWN = (0, 1)
 """Numbers of the trajectories whose frames are shown."""
 
 Plane = tuple[np.ndarray, np.ndarray]
+State = Callable[[float, float], Plane]
 
 
 def draw(material: Material) -> Drawing:
@@ -39,15 +40,16 @@ def draw(material: Material) -> Drawing:
         axes[0].set_title(name, loc="left")
         page.frames(axes[1], strips, [f"trajectory {k}" for k in SHOWN], 10)
     caption = (
-        "Left, level sets of the true Hamiltonian, with the 30 stored states of trajectories of "
+        "Left, level sets of the true Hamiltonian, with the stored states of trajectories of "
         "the data set on them (dots). For the bodies the plane is that of motions that stay a "
         "regular polygon: r is the distance of a body from the centre, p_r its radial momentum, "
         "at the angular momentum of the circular orbit in the middle of the range of radii; the "
         "dots are simulated from such states. Shaded: the initial states of the data (for the "
-        "bodies: their radii). Right, ten of the 30 frames of the first two training trajectories."
+        "bodies: their radii). Right, ten of the frames of the first two training trajectories."
         " The data "
         f"sets are the recipes {', '.join(f'`hgn/{name}`' for name in names)}, seed "
-        f"{data.recipe.seed}, 0.125 units of time between frames, 32×32 pixels, no noise."
+        f"{data.recipe.seed}, {data.recipe.dt:g} units of time between frames, "
+        f"{data.recipe.resolution}×{data.recipe.resolution} pixels, noise {data.recipe.noise:g}."
     )
     return Drawing(drawn, caption)
 
@@ -72,15 +74,14 @@ def opened(folder: Path, name: str, spare: Path) -> Any:
 def level_sets(axis: Any, data: Any) -> None:
     """Level sets of H in a plane of phase space, and trajectories that stay on them."""
     system, params = data.system, np.asarray(data.params("train", slice(0, 1)))[0]
-    radius = data.recipe.initial["radius"]["uniform"]
+    state: State
+    (radius,) = data.recipe.initial["radius"].values()
     if system.dimension == 1:
         turns = system.coordinates.get("q", "").startswith("angle")
         reach = np.pi if turns else 1.35 * radius[1]
         grid = np.linspace(-reach, reach, 121), 1.2 * np.linspace(-radius[1], radius[1], 121)
 
-        def state(q: float, p: float) -> Plane:
-            return np.array([q]), np.array([p])
-
+        state = alone
         q, p = (np.asarray(getattr(data.train, name)[:6])[..., 0] for name in "qp")
         if turns:
             q = (q + np.pi) % (2 * np.pi) - np.pi
@@ -111,7 +112,12 @@ def level_sets(axis: Any, data: Any) -> None:
     axis.set_ylim(grid[1][0], grid[1][-1])
 
 
-def breathing(bodies: int, middle: float) -> tuple[Callable[[float, float], Plane], Callable]:
+def alone(q: float, p: float) -> Plane:
+    """The state of a system of one degree of freedom, (1,) each."""
+    return np.array([q]), np.array([p])
+
+
+def breathing(bodies: int, middle: float) -> tuple[State, Callable[..., Plane]]:
     """Motions in which equal bodies of mass 1 stay the corners of a regular polygon.
 
     Arguments:

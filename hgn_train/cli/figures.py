@@ -1,0 +1,100 @@
+"""`hgn-train figures`: the figures of the paper, from data and runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Make the figures of the paper.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("docs/figures"),
+    show_default=True,
+    help="Folder of the pictures and of their page.",
+)
+@click.option(
+    "--runs",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder of runs to draw from, repeatable; nothing is trained then.  "
+    "[default: runs, and what is missing is trained]",
+)
+@click.option("--only", default="", metavar="4,5,…", help="Numbers of figures; all by default.")
+@click.option("--system", "systems", multiple=True, help="Show these; repeatable.  [default: all]")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path("datasets/hgn"),
+    show_default=True,
+    help="Folder of the data sets, one folder a system.",
+)
+@click.option("--preset", default="small", show_default=True, help="For what is trained.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Trainings at a time.  [default: one a core, at most 4]",
+)
+def command(
+    out: Path,
+    folders: tuple[Path, ...],
+    only: str,
+    systems: tuple[str, ...],
+    data: Path,
+    preset: str,
+    workers: int | None,
+) -> None:
+    """Draw figures 4 to 9 of the paper, with captions that say what was run.
+
+    Without --runs the runs in runs/ are drawn from; what is missing is rendered, trained and
+    evaluated first. Called again, it goes on with what was stopped.
+
+    \b
+    Example:
+        hgn-train figures --only 4,9
+        hgn-train figures --runs runs --out docs/figures
+    """
+    from hgn_train import paper
+    from hgn_train.evaluation.markdown import SYSTEMS
+    from hgn_train.paper import captions, page, runs, trainings
+    from hgn_train.paper.figure import Material
+    from hgn_train.presets import settings_of
+    from physim.errors import PhysimError, unknown
+
+    figures = paper.chosen(only)
+    for name in systems:
+        if name not in SYSTEMS:
+            raise PhysimError(unknown("system", name, SYSTEMS))
+    shown = tuple(name for name in SYSTEMS if name in (systems or SYSTEMS))
+    settings_of(preset, "")  # refused before anything is made
+    home = Path("runs")
+    there = runs.found(folders or ([home] if home.is_dir() else []))
+    if not folders:
+        have = {run.need for run in there}
+        wanted = dict.fromkeys(need for figure in figures for need in figure.needs(shown))
+        missing = trainings.planned(set(wanted) - have, data, home, preset)
+        if missing:
+            at_once = min(workers or min(4, trainings.cores()), len(missing))
+            click.echo(trainings.duration(missing, at_once))
+            trainings.make(missing, at_once, click.echo)
+            there = runs.found([home])
+    material = Material(data, shown, tuple(there))
+    lacking = {figure: paper.lacks(figure, material) for figure in figures}
+    refused = [f"figure {figure.number} needs {what}" for figure, what in lacking.items() if what]
+    if refused and (only or len(refused) == len(figures)):
+        raise PhysimError(f"--runs: {'; '.join(refused)}; there is none in the folders given")
+    out.mkdir(parents=True, exist_ok=True)
+    for figure, what in lacking.items():
+        if what:
+            click.echo(f"figure {figure.number} left out: it needs {what}")
+            continue
+        with page.style():
+            drawing = figure.draw(material)
+            content = page.png(drawing.sheet, captions.text(drawing))
+        path = out / figure.file
+        path.write_bytes(content)
+        click.echo(f"{path}: {len(content) // 1000} kB, {figure.title}")
+    click.echo(f"captions: {captions.write(out, list(paper.FIGURES.values()))}")

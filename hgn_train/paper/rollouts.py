@@ -1,0 +1,104 @@
+"""Figure 6: rollouts of a trajectory forward, backward, at double and at half speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hgn_train.evaluation.image_report import movement
+from hgn_train.paper import page
+from hgn_train.paper.figure import Drawing, Figure, Material, Need, Run
+
+COLUMNS = 15
+BASELINES: dict[str, str] = {}
+"""Models whose forward rollout stands in the last rows, with their names in the picture."""
+
+
+def draw(material: Material) -> Drawing:
+    """Rows of frames of one system: the paper shows three bodies.
+
+    Arguments:
+        material: Of which the runs of HGN and of the baselines on that system count.
+
+    Returns:
+        The figure.
+    """
+    run = chosen(material)
+    rows = rows_of(run)
+    runs = [run]
+    test = movement(run.arrays["test_images"])[0]
+    for model, name in BASELINES.items():
+        baseline = material.find(model, run.need.subject)
+        if baseline is not None:
+            rows.append((f"{name}: reconstruction", same(run, baseline, test)))
+            runs.append(baseline)
+    drawn = page.sheet(0.53 * len(rows) + 0.1)
+    page.frames(drawn.subplots(), [row for _, row in rows], [name for name, _ in rows], COLUMNS)
+    network = run.settings["network"]
+    shown = min(COLUMNS, network["frames"])
+    caption = (
+        f"A training and a test trajectory of {run.need.subject}, {shown} of "
+        f"{network['frames']} frames; of those stored with the evaluation, the ones that move "
+        f"most. HGN sees the first {network['inference_frames']} frames. Reconstruction: its "
+        "rollout from the inferred state, over the same times. Then for the test trajectory, "
+        "each below what the simulator gives: backward in time from the inferred state, beyond "
+        "the first frame; with time steps twice and half as long. "
+    )
+    if len(runs) > 1:
+        caption += "Last, the forward rollout of the baselines."
+    else:
+        caption += "No run of a pixel HNN was given."
+    return Drawing(drawn, caption.strip(), runs)
+
+
+def chosen(material: Material) -> Run:
+    """The run of HGN on three bodies, or on the last of the systems that has one."""
+    runs = material.of("hgn")
+    return next((run for run in runs if run.need.subject == "three_body"), runs[-1])
+
+
+def rows_of(run: Run) -> list[tuple[str, np.ndarray]]:
+    """Name and frames of each row, of trajectories that move."""
+    results, arrays = run.results, run.arrays
+    train, test = (movement(arrays[f"{split}_images"])[0] for split in ("train", "test"))
+    rows = [
+        ("train: original", arrays["train_images"][train]),
+        ("reconstruction", arrays["train_drawn"][train]),
+        ("test: original", arrays["test_images"][test]),
+        ("reconstruction", arrays["test_drawn"][test]),
+    ]
+    if "beyond" in results:
+        zero = -results["beyond"]["first_frame"] + results["anchor"]
+        length = len(results["splits"]["test"]["per_frame"])
+        before = slice(max(0, zero + 1 - length), zero + 1)
+        rows += [
+            ("truth, backward", arrays["beyond_images"][test][before][::-1]),
+            ("backward", arrays["beyond_drawn"][test][before][::-1]),
+        ]
+        for speed, name in (("2.0", "double speed"), ("0.5", "half speed")):
+            rows += [
+                (f"truth, {name}", arrays[f"speed_{speed}_images"][test]),
+                (name, arrays[f"speed_{speed}_drawn"][test]),
+            ]
+    return rows
+
+
+def same(run: Run, other: Run, trajectory: int) -> np.ndarray:
+    """What another model draws of the same test trajectory, or of the one that moves most."""
+    wanted = run.arrays["test_images"][trajectory]
+    for images, drawn in zip(other.arrays["test_images"], other.arrays["test_drawn"], strict=True):
+        if images.shape == wanted.shape and (images == wanted).all():
+            return drawn
+    return other.arrays["test_drawn"][movement(other.arrays["test_images"])[0]]
+
+
+def needs(systems: Sequence[str]) -> list[Need]:
+    """HGN and the baselines on the system that is shown."""
+    name = "three_body" if "three_body" in systems else systems[-1]
+    return [Need(model, name) for model in ("hgn", *BASELINES)]
+
+
+FIGURE = Figure(
+    6, "rollouts", "Rollouts forward, backward, faster and slower", draw, needs, ("hgn",)
+)

@@ -1,0 +1,136 @@
+"""Runs that figures are drawn from: those that are there, and how to say what one is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hgn_train.paper.figure import Need, Run
+from physim.errors import PhysimError
+
+PRESETS = ("paper", "plus", "small", "test")
+"""Of several runs of a model on a system, the one of the first of these is shown."""
+
+
+def found(folders: Iterable[Path]) -> list[Run]:
+    """The evaluated runs below some folders, the best of each model and system.
+
+    Arguments:
+        folders: Folders of runs, or runs.
+
+    Returns:
+        One run of each model and system: of the largest preset, then of the least seed, then of
+        the first folder.
+
+    Raises:
+        PhysimError: A folder that is not there, or results that are damaged.
+    """
+    runs = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise PhysimError(f"--runs: got '{folder}', expected a folder of runs")
+        runs += [_run(path) for path in sorted(folder.rglob("evaluation.json"))]
+    best: dict[Need, Run] = {}
+    for run in sorted(runs, key=_rank):  # stable: folders keep their order
+        best.setdefault(run.need, run)
+    return list(best.values())
+
+
+def _run(path: Path) -> Run:
+    try:
+        results = json.loads(path.read_text())
+        need = Need(results["settings"]["model"], results["system"])
+        seed = results["settings"]["train"]["seed"]
+    except (OSError, ValueError, KeyError, TypeError):
+        seed = None
+    if not isinstance(seed, int):
+        raise PhysimError(f"{path}: damaged; `hgn-train evaluate {path.parent}` makes it anew")
+    return Run(path.parent, need, results)
+
+
+def _rank(run: Run) -> tuple[int, int]:
+    preset = run.settings["preset"]
+    place = PRESETS.index(preset) if preset in PRESETS else len(PRESETS)
+    return place, run.settings["train"]["seed"]
+
+
+def sentence(run: Run) -> str:
+    """What a run is: model, data, size, steps, seed, time, and the command that makes it.
+
+    Arguments:
+        run: A run.
+
+    Returns:
+        A line of Markdown.
+    """
+    results, settings = run.results, run.settings
+    training, train = results["training"], settings["train"]
+    rows = train["trajectories"]
+    used = f"first {rows:,} training trajectories" if rows else "all training data"
+    parts = [
+        f"{settings['model']} on {results['system']}",
+        f"preset {settings['preset']}",
+        f"{results['parameters']:,} parameters",
+        used,
+        f"{training.get('steps', 0):,} steps of {train['batch_size']}",
+        f"seed {train['seed']}",
+    ]
+    if "seconds" in training:
+        parts.append(f"trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}")
+    return f"{', '.join(parts)}: `{command(run)}`"
+
+
+def command(run: Run) -> str:
+    """The command that makes such a run.
+
+    Arguments:
+        run: A run.
+
+    Returns:
+        A line for a shell, without the folders that are the defaults.
+    """
+    settings = run.settings
+    words = ["hgn-train", *START.get(settings["model"], fit)(run)]
+    words += ["--preset", settings["preset"]]
+    if settings["train"]["seed"]:
+        words += ["--seed", str(settings["train"]["seed"])]
+    for name, value in changes(settings, run.need.subject).items():
+        words += ["--set", f"{name}={json.dumps(value).replace(' ', '').strip(chr(34))}"]
+    return " ".join(words)
+
+
+def fit(run: Run) -> list[str]:
+    """The words of a training on a data set of frames."""
+    data = f"datasets/hgn/{run.need.subject}"
+    return ["fit", "--model", run.need.model, "--data", data, "--out", f"runs/{run.folder.name}"]
+
+
+START = {"hgn": lambda run: ["auto", "--system", run.need.subject]}
+"""By model, how its command starts where it is not `fit` with a folder of data."""
+
+
+def changes(settings: dict[str, Any], system: str) -> dict[str, Any]:
+    """What a run has otherwise than its preset says now.
+
+    Arguments:
+        settings: Settings of the run.
+        system: What its data shows.
+
+    Returns:
+        Values by name, without the seed and what the data decides.
+    """
+    from hgn_train.presets import settings_of
+
+    try:
+        usual = settings_of(settings["preset"], "", settings["model"], system=system)
+    except PhysimError:  # the preset has gone: nothing to compare with
+        return {}
+    plain = json.loads(usual.to_json())
+    return {
+        name: value
+        for part in ("network", "train")
+        for name, value in settings[part].items()
+        if name not in ("seed", "dt", "dimension") and plain[part].get(name) != value
+    }

@@ -1,0 +1,208 @@
+"""The figures of the paper: drawn from runs, with captions that say what was run."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hgn_train import cli, paper
+from hgn_train.paper import areas, page, runs, systems, trainings
+from hgn_train.paper.figure import Need
+from physim.command_line import run as run_command
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+
+
+def figures(capsys, *words):
+    capsys.readouterr()
+    status = run_command(cli.cli, ["figures", *(str(word) for word in words)])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def judged_runs(tiny_run, tmp_path_factory):
+    """A folder with an evaluated run in it."""
+    folder = tmp_path_factory.mktemp("judged")
+    shutil.copytree(tiny_run, folder / "one")
+    status = run_command(cli.cli, ["evaluate", str(folder / "one"), "--n", "16", "--extra", "6"])
+    assert status == 0
+    return folder
+
+
+def test_figures_from_runs(judged_runs, tmp_path, capsys):
+    words = ["--runs", judged_runs, "--out", tmp_path / "new", "--only", "5,6,7"]
+    status, out, err = figures(capsys, *words)
+    assert status == 0, err
+    text = (tmp_path / "new" / "README.md").read_text()
+    results = json.loads((judged_runs / "one" / "evaluation.json").read_text())
+    for number in (5, 6, 7):
+        path = tmp_path / "new" / paper.FIGURES[number].file
+        assert f"({path.name})" in text
+        assert path.name in out
+        assert path.stat().st_size <= page.BYTES
+        picture = Image.open(path).convert("RGB")
+        # not blank: ink on white, and the colours of something drawn
+        assert len(picture.getcolors(1 << 24)) > 30
+        assert (np.asarray(picture.convert("L")) < 128).mean() > 0.005
+        block = text[text.index(f"Figure {number}:") :]
+        assert "hgn on mass_spring, preset test" in block
+        assert f"{results['parameters']:,} parameters" in block
+        assert f"{results['training']['steps']:,} steps of 16" in block
+        assert "`hgn-train auto --system mass_spring --preset test`" in block
+    error = results["splits"]["test"]["error"]
+    assert f"{1e4 * error:.2f}" in text
+    assert str(tmp_path) not in text
+    assert str(judged_runs) not in text
+
+
+def test_figures_without_runs_and_the_page_of_old_ones(tiny_data, tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "mass_spring").symlink_to(tiny_data)
+    words = ["--data", data, "--system", "mass_spring", "--out", tmp_path / "new"]
+    for number in (4, 9):  # the second call keeps what the first has made
+        status, _, err = figures(capsys, *words, "--only", number)
+        assert status == 0, err
+    text = (tmp_path / "new" / "README.md").read_text()
+    assert (
+        text.index("Figure 4") < text.index("recipes `hgn/mass_spring`") < text.index("Figure 9")
+    )
+    for number in (4, 9):
+        picture = Image.open(tmp_path / "new" / paper.FIGURES[number].file).convert("RGB")
+        assert len(picture.getcolors(1 << 24)) > 30
+
+
+BAD = {
+    "a figure that is not there": (["--only", "4,12"], "--only: got '12'"),
+    "no number": (["--only", "four"], "--only: got 'four'"),
+    "no folder of runs": (["--runs", "nowhere"], "--runs: got 'nowhere'"),
+    "no run": (["--runs", "EMPTY", "--only", "5"], "figure 5 needs an evaluated run of hgn"),
+    "an unknown system": (["--system", "pendulun"], "did you mean 'pendulum'"),
+    "an unknown preset": (["--preset", "smal"], "did you mean 'small'"),
+    "a file": (["--out", "FILE", "--only", "9"], "is a file"),
+    "damaged results": (["--runs", "DAMAGED", "--only", "5"], "evaluation.json: damaged"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = {word: tmp_path / word.lower() for word in ("EMPTY", "FILE", "DAMAGED")}
+    places["EMPTY"].mkdir()
+    places["FILE"].touch()
+    places["DAMAGED"].mkdir()
+    (places["DAMAGED"] / "evaluation.json").write_text('{"settings": 3}')
+    words, message = BAD[name]
+    before = sorted(tmp_path.rglob("*"))
+    status, _, err = figures(capsys, *[places.get(word, word) for word in words])
+    assert status == 2
+    assert message in err
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_best_run_is_shown(judged_runs, tmp_path):
+    found = {}
+    for name, preset, seed in (("a", "test", 0), ("b", "small", 1), ("c", "small", 0)):
+        folder = tmp_path / name
+        shutil.copytree(judged_runs / "one", folder)
+        found[name] = json.loads((folder / "evaluation.json").read_text())
+        found[name]["settings"]["preset"] = preset
+        found[name]["settings"]["train"]["seed"] = seed
+        (folder / "evaluation.json").write_text(json.dumps(found[name]))
+    (best,) = runs.found([tmp_path])
+    assert best.folder.name == "c"
+    assert best.need == Need("hgn", "mass_spring")
+
+
+def test_a_caption_says_what_was_changed(judged_runs, tmp_path):
+    shutil.copytree(judged_runs / "one", tmp_path / "one")
+    path = tmp_path / "one" / "evaluation.json"
+    results = json.loads(path.read_text())
+    results["settings"]["train"] |= {"seed": 3, "steps": 7}
+    results["settings"]["network"]["encoder"] = [[4], [8, 8]]
+    path.write_text(json.dumps(results))
+    (run,) = runs.found([tmp_path])
+    words = runs.command(run)
+    assert words == (
+        "hgn-train auto --system mass_spring --preset test --seed 3 "
+        "--set encoder=[[4],[8,8]] --set steps=7"
+    )
+
+
+def test_euler_area_grows_as_its_determinant_says():
+    """A step of Euler on the oscillator has the determinant 1 + dt² k/m, one of leapfrog 1."""
+    drawing = areas.draw(None)
+    expected = (1 + areas.DT**2 * areas.K / areas.M) ** areas.STEPS
+    curves = {line.get_label(): line.get_ydata() for line in drawing.sheet.axes[2].lines}
+    assert np.isclose(curves["euler"][-1], expected, rtol=1e-9)
+    assert np.allclose(curves["leapfrog"], 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("bodies", "name"), [(2, "two_body"), (3, "three_body")])
+def test_polygons_stay_on_their_level_set(bodies, name):
+    """In the plane of figure 4 the radial motion keeps H, and a circular orbit stays."""
+    import physim
+
+    state, radial = systems.breathing(bodies, 1.0)
+    times = np.linspace(0, 3, 31)
+    q, p = radial(*physim.simulate(name, *state(1.0, 0.0), None, times))
+    assert np.allclose(q, 1, atol=1e-9)
+    assert np.allclose(p, 0, atol=1e-9)
+    q, p = radial(*physim.simulate(name, *state(1.0, -0.2), None, times))
+    pull = {2: 1 / 4, 3: 1 / np.sqrt(3)}[bodies]  # of the others, at distance 1 from the centre
+    energy = p**2 / 2 + pull / (2 * q**2) - pull / q
+    assert np.ptp(q) > 0.1
+    assert np.allclose(energy, energy[0], atol=1e-9)
+
+
+def test_trainings_go_on_where_they_were_and_say_how_long(tmp_path):
+    needs = [Need("hgn", name) for name in ("mass_spring", "pendulum")]
+    planned = trainings.planned(needs, tmp_path / "data", tmp_path / "runs", "small")
+    assert [training.need.subject for training in planned] == ["pendulum", "mass_spring"]
+    sentence = trainings.duration(planned, 2)
+    assert sentence.startswith("training what is missing, preset small: hgn on pendulum, ")
+    assert f"about {max(t.minutes for t in planned):.0f} minutes" in sentence
+    (words,) = planned[1].commands()
+    assert words[:3] == ["auto", "--system", "mass_spring"]
+    assert words[-1] == str(tmp_path / "runs" / "mass_spring-small")
+
+
+def test_a_training_that_fails_is_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "mass_spring").mkdir(parents=True)
+    (tmp_path / "data" / "mass_spring" / "manifest.json").write_text("{}")
+    words = ["--only", "7", "--system", "mass_spring", "--data", "data", "--preset", "test"]
+    status, _, err = figures(capsys, *words)
+    assert status == 2
+    assert err.count("\n") == 1
+    assert "hgn on mass_spring: `hgn-train auto --system mass_spring --preset test" in err
+
+
+@pytest.mark.slow
+def test_everything_that_is_missing_is_made(tmp_path):
+    """From nothing but small data: trains, evaluates, draws all, and uses it again."""
+    import physim
+
+    for name in ("mass_spring", "three_body"):
+        settings = {"n": 256, "n_test": 32, "frames": 12, "resolution": 16}
+        physim.render(f"hgn/{name}", tmp_path / "data" / name, **settings)
+    words = ["figures", "--data", "data", "--preset", "test", "--out", "new"]
+    words += ["--system", "mass_spring", "--system", "three_body"]
+    for again in (False, True):
+        done = subprocess.run(
+            [sys.executable, "-m", "hgn_train", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert ("training what is missing" in done.stdout) is not again
+        names = {path.name for path in (tmp_path / "new").iterdir()}
+        assert names == {"README.md", *(figure.file for figure in paper.FIGURES.values())}
