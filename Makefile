@@ -5,7 +5,7 @@ PRESET ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup train test test-slow lint format bench clean
+.PHONY: setup train figures test test-slow lint format bench clean
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/installed
@@ -17,6 +17,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 train: setup
 	$(BIN)/hgn-train auto --system $(SYSTEM) --preset $(PRESET)
+
+figures: setup
+	$(BIN)/hgn-train figures
 
 test: setup
 	$(BIN)/python -m pytest
