@@ -105,7 +105,7 @@ def sample_rows(arrays: Arrays, kind: str) -> bytes:
 
 def error_per_frame(results: Results) -> bytes:
     """Error of each frame on both splits, and beyond what was trained on (Figure 5)."""
-    figure, (left, right) = _axes(2)
+    figure, (left, right) = sheet(2)
     for (name, split), colour in zip(results["splits"].items(), (ORANGE, BLUE), strict=False):
         left.plot(1e4 * np.array(split["per_frame"]), color=colour, label=name)
     split = results["splits"]["test"]
@@ -129,22 +129,22 @@ def error_per_frame(results: Results) -> bytes:
         )
         right.set(xlabel="frame", yscale="log", title="further, forward and backward")
         right.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    return as_png(figure)
 
 
 def energy_along_time(arrays: Arrays) -> bytes:
     """Learned H along rollouts."""
-    figure, (axis,) = _axes(1)
+    figure, (axis,) = sheet(1)
     name = "beyond_energy" if "beyond_energy" in arrays else "test_energy"
     for energy in arrays[name]:
         axis.plot(energy, lw=1)
     axis.set(xlabel="frame of the rollout", ylabel="learned H")
-    return _png(figure)
+    return as_png(figure)
 
 
 def phase_portrait(arrays: Arrays) -> bytes:
     """Principal components of the latent q and p, coloured by the true ones."""
-    figure, axes = _axes(2)
+    figure, axes = sheet(2)
     for axis, name in zip(axes, ("q", "p"), strict=True):
         latent = arrays[f"test_latent_{name}"]
         flat = latent.reshape(-1, latent.shape[-1])
@@ -157,13 +157,13 @@ def phase_portrait(arrays: Arrays) -> bytes:
         dots = axis.scatter(*points, c=true, s=3, cmap="viridis", rasterized=True)
         figure.colorbar(dots, ax=axis, label=f"true {name}₁")
         axis.set(xlabel=f"latent {name}, first component", ylabel="second component")
-    return _png(figure)
+    return as_png(figure)
 
 
 def training_curve(run: Path) -> bytes:
     """Error while training, and on held-out trajectories."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    figure, (axis,) = _axes(1)
+    figure, (axis,) = sheet(1)
     train = [(line["step"], 1e4 * line["error"]) for line in lines if "error" in line]
     held_out = [(e["step"], 1e4 * e["held_out_error"]) for e in lines if "held_out_error" in e]
     if train:
@@ -174,7 +174,7 @@ def training_curve(run: Path) -> bytes:
         axis.axhline(1e4 * average, color=GREY, ls=":", label="average image")
     axis.set(xlabel="step", ylabel="pixel MSE × 1e4", yscale="log")
     axis.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    return as_png(figure)
 
 
 def animation(rows: np.ndarray, zoom: int = 4, columns: int = 0) -> bytes:
@@ -204,17 +204,19 @@ def animation(rows: np.ndarray, zoom: int = 4, columns: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-def _axes(n: int) -> tuple[Figure, list[Any]]:
+def sheet(n: int, width: float = 5, height: float = 3.2) -> tuple[Figure, list[Any]]:
+    """A figure with so many axes side by side, each of that size in inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * n, 3.2), layout="constrained")
+    figure = Figure(figsize=(width * n, height), layout="constrained")
     axes = [figure.add_subplot(1, n, index + 1) for index in range(n)]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
-def _png(figure: Figure) -> bytes:
+def as_png(figure: Figure) -> bytes:
+    """PNG bytes of a figure."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
