@@ -275,13 +275,18 @@ class Joint(nn.Module):
         """Energies, (batch,)."""
         return self.energy(torch.cat([q, p], 1))
 
+    def gradients(self, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+        """∂H/∂q and ∂H/∂p at once."""
+        gradient = self.energy.gradient(torch.cat([q, p], 1))
+        return gradient[:, : q.shape[1]], gradient[:, q.shape[1] :]
+
     def dq(self, q: Tensor, p: Tensor) -> Tensor:
         """∂H/∂q."""
-        return self.energy.gradient(torch.cat([q, p], 1))[:, : q.shape[1]]
+        return self.gradients(q, p)[0]
 
     def dp(self, q: Tensor, p: Tensor) -> Tensor:
         """∂H/∂p."""
-        return self.energy.gradient(torch.cat([q, p], 1))[:, q.shape[1] :]
+        return self.gradients(q, p)[1]
 
     def unfolded(self) -> Gradients:
         """The gradients of flattened q and p."""

@@ -32,6 +32,19 @@ def linear(inputs: int, outputs: int) -> nn.Linear:
     return layer
 
 
+def start_orthogonal(network: nn.Module) -> None:
+    """Start all linear layers of a network with orthogonal weights, and biases of 0.
+
+    Arguments:
+        network: What to change.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.orthogonal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 class Convolution(nn.Conv2d):
     """A convolution of square maps, padded by rule.
 

@@ -34,7 +34,9 @@ def _setting(name: str, text: str) -> Any:
 @click.command(short_help="Train a model.")
 @click.option("--model", default="hgn", show_default=True, help="Which model.")
 @click.option("--data", help="Folder of a data set; a resumed run knows its own.")
-@click.option("--preset", default="small", show_default=True, help="paper, plus, small or test.")
+@click.option(
+    "--preset", help="paper, plus, small or test.  [default: small, or paper where none is small]"
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @options.named(*(_setting(name, text) for name, text in (NETWORK | TRAIN).items()))
 @click.option("--deterministic-model", is_flag=True, help="No sampling of z and no KL.")
@@ -51,7 +53,7 @@ def _setting(name: str, text: str) -> Any:
 def command(
     model: str,
     data: str | None,
-    preset: str,
+    preset: str | None,
     out: Path,
     changed: tuple[str, ...],
     device: str,
@@ -73,7 +75,7 @@ def command(
     import os
 
     from hgn_train import models, settings, train
-    from hgn_train.presets import settings_of, split_settings
+    from hgn_train.presets import default, settings_of, split_settings
     from physim.errors import PhysimError
 
     if resume:
@@ -83,6 +85,7 @@ def command(
     else:
         network, of_train = split_settings(changes(given, changed), model)
         system = models.find(model).adapt(network, data)
+        preset = preset or default(model)
         chosen = settings_of(preset, data, model, network, of_train, system)
     if devices != "auto" and not devices.isdigit():
         raise PhysimError(f"--devices: got '{devices}', expected a whole number or 'auto'")

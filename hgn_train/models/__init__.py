@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hgn_train import images
+from hgn_train import images, states
 from hgn_train.models.hgn import HGN, HGNSettings
+from hgn_train.models.hnn import StateSettings, hnn, mlp
 from hgn_train.models.model import Kind, Model
 from physim.errors import PhysimError, unknown
 
@@ -11,13 +12,31 @@ MODELS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind(
-            "hgn",
-            HGNSettings,
-            HGN,
-            "Toth et al. (2019), arXiv 1909.13789",
-            images.open_images,
-            images.adapt,
-            "images",
+            name="hgn",
+            settings=HGNSettings,
+            build=HGN,
+            paper="Toth et al. (2019), arXiv 1909.13789",
+            open=images.open_images,
+            adapt=images.adapt,
+            evaluation="images",
+        ),
+        Kind(
+            name="hnn",
+            settings=StateSettings,
+            build=hnn,
+            paper="Greydanus et al. (2019), arXiv 1906.01563",
+            open=states.open_states,
+            adapt=states.adapt,
+            evaluation="states",
+        ),
+        Kind(
+            name="mlp",
+            settings=StateSettings,
+            build=mlp,
+            paper="the baseline of Greydanus et al. (2019)",
+            open=states.open_states,
+            adapt=states.adapt,
+            evaluation="states",
         ),
     )
 }

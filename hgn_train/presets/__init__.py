@@ -7,18 +7,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from hgn_train import models
-from hgn_train.presets import hgn
+from hgn_train.presets import hgn, hnn
 from hgn_train.settings import RunSettings, TrainSettings, filled
 from physim.errors import PhysimError, unknown
 
 Preset = tuple[dict[str, Any], dict[str, Any]]
 """Settings of the model and of the training that differ from the defaults."""
 
-PRESETS: dict[str, dict[str, Preset]] = {"hgn": hgn.PRESETS}
+PRESETS: dict[str, dict[str, Preset]] = {
+    "hgn": hgn.PRESETS,
+    "hnn": hnn.PRESETS,
+    "mlp": hnn.PRESETS,
+}
 """By model, then by name."""
 
-STEPS: dict[str, dict[str, dict[str, int]]] = {"hgn": hgn.STEPS}
-"""Steps of a preset on systems that need more or fewer than its default, by model."""
+OF_SYSTEM: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
+    "hgn": hgn.OF_SYSTEM,
+    "hnn": hnn.OF_SYSTEM,
+    "mlp": hnn.OF_SYSTEM,
+}
+"""What of a preset's training differs between systems: by model, preset and system."""
 
 
 def duration(preset: str, system: str) -> str:
@@ -27,6 +35,11 @@ def duration(preset: str, system: str) -> str:
     if minutes is None:
         return "the progress bar shows the time left"
     return f"about {minutes} minutes of training on one core, then about one of evaluation"
+
+
+def default(model: str) -> str:
+    """The preset that a model takes where none is named: the light one, if it has one."""
+    return "small" if "small" in PRESETS[models.find(model).name] else "paper"
 
 
 def settings_of(
@@ -45,7 +58,7 @@ def settings_of(
         model: One of `models.MODELS`.
         network: Changed settings of the model.
         train: Changed settings of the training.
-        system: What the data shows, for the number of steps.
+        system: What the data shows, as a preset may differ between systems.
 
     Returns:
         The whole settings.
@@ -61,9 +74,7 @@ def settings_of(
     if preset not in PRESETS[model]:
         raise PhysimError(unknown("preset", preset, PRESETS[model]))
     of_network, of_train = PRESETS[model][preset]
-    steps = STEPS.get(model, {}).get(preset, {})
-    if system in steps:
-        of_train = of_train | {"steps": steps[system]}
+    of_train = of_train | OF_SYSTEM.get(model, {}).get(preset, {}).get(system, {})
     return RunSettings(
         data=data,
         model=kind.name,

@@ -93,10 +93,15 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-STEPS: dict[str, dict[str, int]] = {
-    "small": {"mass_spring": 1000, "pendulum": 4000, "two_body": 2500, "three_body": 4000},
+OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
+    "small": {
+        "mass_spring": {"steps": 1000},
+        "pendulum": {"steps": 4000},
+        "two_body": {"steps": 2500},
+        "three_body": {"steps": 4000},
+    },
 }
-"""Steps of a preset on systems that need more or fewer than its default."""
+"""What of the training differs between systems."""
 
 MINUTES: dict[str, dict[str, int]] = {
     "small": {"mass_spring": 3, "pendulum": 9, "two_body": 6, "three_body": 9},
