@@ -68,7 +68,7 @@ def sentence(run: Run) -> str:
     results, settings = run.results, run.settings
     training, train = results["training"], settings["train"]
     rows = train["trajectories"]
-    used = f"first {rows:,} training trajectories" if rows else "all training data"
+    used = f"the first {rows:,} rows of the training data" if rows else "all training data"
     parts = [
         f"{settings['model']} on {results['system']}",
         f"preset {settings['preset']}",

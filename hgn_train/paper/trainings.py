@@ -16,7 +16,9 @@ from pathlib import Path
 
 import physim
 from hgn_train import checkpoint
+from hgn_train.densities import DENSITIES
 from hgn_train.paper.figure import Need
+from hgn_train.presets import PRESETS, default, hgn
 from physim.errors import PhysimError
 
 Say = Callable[[str], None]
@@ -29,7 +31,7 @@ class Training:
     Attributes:
         need: What it shows.
         out: Its folder.
-        data: Folder of the data set; None where the model draws its own.
+        data: Folder of the data set; None for a density, which is drawn from.
         preset: Of its settings.
     """
 
@@ -41,8 +43,6 @@ class Training:
     @property
     def minutes(self) -> float:
         """About how long it takes on one core, evaluation included; 0 where nobody knows."""
-        from hgn_train.presets import hgn
-
         known: dict[str, dict[str, float]] = {"hgn": hgn.MINUTES.get(self.preset, {})}  # type: ignore[dict-item]
         minutes = known.get(self.need.model, {}).get(self.need.subject)
         return 0 if minutes is None else minutes + 1
@@ -57,7 +57,7 @@ class Training:
             fit = ["fit", "--resume", "--out", out, "--quiet"]
         else:
             fit = ["fit", "--model", self.need.model, "--preset", self.preset, "--quiet"]
-            fit += ["--data", str(self.data), "--out", out]
+            fit += ["--data", str(self.data or self.need.subject), "--out", out]
         return [fit, ["evaluate", out]]
 
 
@@ -68,15 +68,16 @@ def planned(needs: Iterable[Need], data: Path, folder: Path, preset: str) -> lis
         needs: What they show.
         data: Folder of the data sets `hgn/*`.
         folder: Where runs go.
-        preset: Of their settings.
+        preset: Of their settings; a model that has none of that name takes its default.
 
     Returns:
         A training each.
     """
-    trainings = [
-        Training(need, folder / f"{name_of(need)}-{preset}", data / need.subject, preset)
-        for need in needs
-    ]
+    trainings = []
+    for need in needs:
+        fits = preset if preset in PRESETS[need.model] else default(need.model)
+        of = None if need.subject in DENSITIES else data / need.subject
+        trainings.append(Training(need, folder / f"{name_of(need)}-{fits}", of, fits))
     return sorted(trainings, key=lambda training: -training.minutes)
 
 
@@ -97,7 +98,8 @@ def duration(trainings: Sequence[Training], workers: int) -> str:
     """
     minutes = [training.minutes for training in trainings]
     named = ", ".join(str(training.need) for training in trainings)
-    text = f"training what is missing, preset {trainings[0].preset}: {named}"
+    presets = " and ".join(dict.fromkeys(training.preset for training in trainings))
+    text = f"training what is missing, preset {presets}: {named}"
     if workers > 1:
         text += f"; {workers} at a time"
     if all(minutes):
