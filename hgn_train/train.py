@@ -150,7 +150,7 @@ def fit(
     generator = torch.Generator(device=fabric.device)
     reference = material.reference(train, held_out)
     log = Log(run, t, first, report, progress) if fabric.is_global_zero else None
-    started = time.perf_counter()
+    started, began = time.perf_counter(), time.process_time()
     stopped = ""
 
     def save(done: int, name: str = checkpoint.LAST) -> None:
@@ -216,19 +216,27 @@ def fit(
             if asked:
                 stopped = signals[0] if signals else "SIGTERM"
                 break
-    seconds = time.perf_counter() - started
+    seconds, busy = time.perf_counter() - started, time.process_time() - began
     if fabric.is_global_zero:
-        write_timing(run, seconds, fabric.device, t.threads or torch.get_num_threads(), resume)
+        used = t.threads or torch.get_num_threads()
+        write_timing(run, seconds, busy, fabric.device, used, resume)
     collapse = material.collapse if share < COLLAPSED_SHARE and done == t.steps else ""
     return Outcome(first, done, stopped, collapse, best, share, seconds)
 
 
-def write_timing(run: Path, seconds: float, device: torch.device, used: int, resume: bool) -> None:
-    """Wall time of the training, over all calls, and where it ran."""
+def write_timing(
+    run: Path, seconds: float, busy: float, device: torch.device, used: int, resume: bool
+) -> None:
+    """Wall and processor time of the training, over all calls, and where it ran."""
     path = run / "timing.json"
-    before = json.loads(path.read_text())["seconds"] if resume and path.is_file() else 0.0
+    before = json.loads(path.read_text()) if resume and path.is_file() else {}
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    facts = {"seconds": before + seconds, "device": name, "threads": used}
+    facts = {
+        "seconds": before.get("seconds", 0.0) + seconds,
+        "processor_seconds": before.get("processor_seconds", 0.0) + busy,
+        "device": name,
+        "threads": used,
+    }
     path.write_text(json.dumps(facts) + "\n")
 
 

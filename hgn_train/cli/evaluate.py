@@ -12,15 +12,26 @@ from hgn_train.cli import options
 @click.command(short_help="Measure a trained model, and write its report.")
 @options.run_argument
 @click.option("--data", default=None, help="Another data set than the one it was trained on.")
-@click.option("--n", default=512, show_default=True, help="Trajectories of each split.")
+@click.option(
+    "--n",
+    type=int,
+    help="Rows of each split.  [default: 512 trajectories, or 5000 points of a flow]",
+)
 @click.option(
     "--extra",
     default=60,
     show_default=True,
     help="Frames further than trained, forward and backward.",
 )
+@click.option(
+    "--spline-flow",
+    is_flag=True,
+    help="Train a neural spline flow of the same size for as long beside a nhf, with zuko.",
+)
 @options.device_option
-def command(run: Path, data: str | None, n: int, extra: int, device: str) -> None:
+def command(
+    run: Path, data: str | None, n: int | None, extra: int, spline_flow: bool, device: str
+) -> None:
     """Measure a trained model on both splits, further in time and at other speeds.
 
     Prints the table, and writes evaluation.json, evaluation.npz and report.html into the run's
@@ -33,12 +44,18 @@ def command(run: Path, data: str | None, n: int, extra: int, device: str) -> Non
     from hgn_train import evaluation, report, settings
     from physim.errors import PhysimError
 
-    if n < 1 or extra < 1:
+    def say(line: str) -> None:
+        click.echo(f"  {line}", err=True)
+
+    if extra < 1 or (n is not None and n < 1):
         raise PhysimError(f"--n, --extra: got {n} and {extra}, expected numbers from 1")
     chosen = options.device_of(device)
     kind = evaluation.find(settings.load(run).model)
-    results = kind.evaluate(
-        run, chosen, n, extra, data, say=lambda line: click.echo(f"  {line}", err=True)
-    )
+    if spline_flow:
+        from hgn_train.evaluation.spline_flow import fit
+
+        fit(run, say)
+    given = {} if n is None else {"n": n}
+    results = kind.evaluate(run, chosen, extra=extra, folder=data, say=say, **given)
     click.echo(report.text(results))
     click.echo(f"report: {report.write(run)}")

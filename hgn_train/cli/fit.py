@@ -33,7 +33,13 @@ def _setting(name: str, text: str) -> Any:
 
 @click.command(short_help="Train a model.")
 @click.option("--model", default="hgn", show_default=True, help="Which model.")
-@click.option("--data", help="Folder of a data set; a resumed run knows its own.")
+@click.option(
+    "--data",
+    "--target",
+    "data",
+    help="Folder of a data set, or for nhf also a .npy or .csv file of points, or circle, grid, "
+    "random, moons, spirals, rings or checkerboard; a resumed run knows its own.",
+)
 @click.option(
     "--preset", help="paper, plus, small or test.  [default: small, or paper where none is small]"
 )
@@ -70,6 +76,7 @@ def command(
     \b
     Example:
         hgn-train fit --data datasets/hgn-pendulum --preset small --out runs/pendulum
+        hgn-train fit --model nhf --target circle --out runs/circle
         torchrun --nproc-per-node 2 -m hgn_train fit --data datasets/hgn-pendulum --out runs/two
     """
     import os

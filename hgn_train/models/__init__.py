@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hgn_train import images, states
+from hgn_train import images, points, states
 from hgn_train.models.hgn import HGN, HGNSettings
 from hgn_train.models.hnn import StateSettings, hnn, mlp
 from hgn_train.models.model import Kind, Model
+from hgn_train.models.nhf import NHF, NHFSettings
 from physim.errors import PhysimError, unknown
 
 MODELS: dict[str, Kind] = {
@@ -37,6 +38,15 @@ MODELS: dict[str, Kind] = {
             open=states.open_states,
             adapt=states.adapt,
             evaluation="states",
+        ),
+        Kind(
+            name="nhf",
+            settings=NHFSettings,
+            build=NHF,
+            paper="Toth et al. (2019), arXiv 1909.13789",
+            open=points.open_points,
+            adapt=points.adapt,
+            evaluation="densities",
         ),
     )
 }

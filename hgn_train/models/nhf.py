@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from hgn_train import bases, integrators
 from hgn_train.hamiltonian import SMOOTH, Separable, mlp_energy
 from hgn_train.layers import linear
+from hgn_train.models.model import Scores
 from physim.errors import PhysimError, unknown
 
 
@@ -44,7 +45,7 @@ class NHFSettings:
     Attributes:
         dimension: Numbers in a point.
         stages: Hamiltonians that the flow follows one after the other.
-        steps: Leapfrog steps along each.
+        substeps: Integrator steps along each.
         dt: Time of a step.
         hamiltonian: Widths of the hidden layers of K and V.
         activation: Smooth activation of K and V.
@@ -58,7 +59,7 @@ class NHFSettings:
 
     dimension: int = 2
     stages: int = 1
-    steps: int = 2
+    substeps: int = 2
     dt: float = 0.5
     hamiltonian: tuple[int, ...] = (128, 128)
     activation: str = "softplus"
@@ -74,7 +75,7 @@ class NHFSettings:
         Raises:
             PhysimError: Names the setting, its value and what is allowed.
         """
-        for name in ("dimension", "stages", "steps", "samples"):
+        for name in ("dimension", "stages", "substeps", "samples"):
             if getattr(self, name) < 1:
                 raise PhysimError(
                     f"{name}: got {getattr(self, name)}, expected a whole number from 1"
@@ -192,6 +193,13 @@ class NHF(nn.Module):
         weights = self.log_weights(batch["points"], draws["noise"])
         return {"loss": -bound(weights).mean(), "elbo": weights.detach().mean()}
 
+    @torch.no_grad()
+    def score(self, rows: Mapping[str, Tensor]) -> Scores:
+        """Minus the bound of 16 momenta a point, always the same ones."""
+        points = rows["points"]
+        generator = torch.Generator(points.device).manual_seed(0)
+        return Scores(-self.log_prob(points, 16, generator).float())
+
     def flow(self, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         """Φ: from the base to the (standardised) data, (n, d) each."""
         for hamiltonian in self.stages:
@@ -207,9 +215,31 @@ class NHF(nn.Module):
     def _along(
         self, hamiltonian: Separable, q: Tensor, p: Tensor, dt: float
     ) -> tuple[Tensor, Tensor]:
-        with torch.autocast(q.device.type, enabled=False):
-            q, p = integrators.rollout(self.integrator, hamiltonian, q, p, dt, self.settings.steps)
+        q, p = self._states(hamiltonian, q, p, dt)
         return q[:, -1], p[:, -1]
+
+    def _states(
+        self, hamiltonian: Separable, q: Tensor, p: Tensor, dt: float
+    ) -> tuple[Tensor, Tensor]:
+        with torch.autocast(q.device.type, enabled=False):
+            return integrators.rollout(
+                self.integrator, hamiltonian, q, p, dt, self.settings.substeps
+            )
+
+    def path(self, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+        """States from the base to the (standardised) data, one after each step, (n, times, d)."""
+        positions, momenta = [q[:, None]], [p[:, None]]
+        for hamiltonian in self.stages:
+            q, p = self._states(hamiltonian, q, p, self.settings.dt)
+            positions.append(q[:, 1:])
+            momenta.append(p[:, 1:])
+            q, p = q[:, -1], p[:, -1]
+        return torch.cat(positions, 1), torch.cat(momenta, 1)
+
+    def start(self, shape: tuple[int, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Positions and momenta of the base, of that shape each."""
+        dtype = self.centre.dtype
+        return self.base.sample(shape, generator, dtype), self.base.sample(shape, generator, dtype)
 
     def standardised(self, points: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Points as the flow sees them."""
@@ -276,9 +306,7 @@ class NHF(nn.Module):
             generator = torch.Generator(self.centre.device)
             generator.manual_seed(int(torch.randint(2**62, ())))
         shape = (math.prod(sample_shape), self.settings.dimension)
-        start_q, start_p = (
-            self.base.sample(shape, generator, self.centre.dtype) for _ in range(2)
-        )
+        start_q, start_p = self.start(shape, generator)
         q, _ = self.flow(start_q, start_p)
         points = self.centre + self.deviation * q
         return points.reshape(*sample_shape, self.settings.dimension)

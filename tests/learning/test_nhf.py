@@ -11,13 +11,13 @@ from physim.errors import PhysimError
 
 VARIANTS = {
     "plain": {},
-    "stages": {"stages": 3, "steps": 1},
+    "stages": {"stages": 3, "substeps": 1},
     "yoshida4": {"integrator": "yoshida4"},
     "tanh": {"activation": "tanh"},
     "harmonic": {"harmonic": True},
     "soft-uniform": {"base": "soft-uniform"},
     "line": {"dimension": 1},
-    "odd": {"dimension": 3, "steps": 3},
+    "odd": {"dimension": 3, "substeps": 3},
 }
 
 
@@ -193,7 +193,7 @@ def test_shapes_are_those_of_torch_distributions():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"steps": 0}, "steps: got 0, expected a whole number from 1"),
+        ({"substeps": 0}, "substeps: got 0, expected a whole number from 1"),
         ({"dt": -1.0}, "dt: got -1.0, expected a number above 0"),
         ({"hamiltonian": (0,)}, "hamiltonian: got .0., expected widths"),
         ({"activation": "relu"}, "activation: got 'relu'; known: softplus"),
