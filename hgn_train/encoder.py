@@ -77,8 +77,7 @@ class VectorEncoder(nn.Module):
         latent: Numbers in z.
         log_sigma: log σ at the start.
         frames: How many frames are stacked.
-        moments: Linear functions of a frame's pixels, the same of every frame, that the last
-            layer sees besides; 0 for none.
+        moments: Highest degree of the image moments that the last layer sees besides; 0 for none.
     """
 
     def __init__(
@@ -92,10 +91,7 @@ class VectorEncoder(nn.Module):
         moments: int = 0,
     ) -> None:
         super().__init__()
-        self.frames = frames
-        self.moments = None
-        if moments:
-            self.moments = linear(channels // frames * size * size, moments)
+        self.moments = Moments(frames, channels // frames, size, moments) if moments else None
         layers = []
         for block in blocks:
             for index, width in enumerate(block):
@@ -103,7 +99,8 @@ class VectorEncoder(nn.Module):
                 layers.append(layer)
                 channels, size = width, layer.size_out
         self.layers = nn.ModuleList(layers)
-        self.head = linear(channels * size * size + frames * moments, 2 * latent)
+        seen = channels * size * size + (self.moments.size if self.moments is not None else 0)
+        self.head = linear(seen, 2 * latent)
         self.size = 0
         _start_log_sigma(self.head, latent, log_sigma)
 
@@ -116,10 +113,79 @@ class VectorEncoder(nn.Module):
             x = nn.functional.leaky_relu(layer(x))
         features = x.flatten(1)
         if self.moments is not None:
-            each = frames.unflatten(1, (self.frames, -1)).flatten(2)
-            features = torch.cat([features, self.moments(each).flatten(1)], 1)
+            features = torch.cat([features, self.moments(frames)], 1)
         mean, log_sigma = self.head(features).float().chunk(2, 1)
         return mean, log_sigma
+
+
+class Moments(nn.Module):
+    """Image moments of each frame, whitened over the data; nothing in them is learned.
+
+    A moment is Σ P_a(x) P_b(y) v over the pixel values v of a channel, with P the Legendre
+    polynomials and x and y from -1 to 1. Those of degree 1 are linear in where bodies are, to a
+    small part of a pixel. How bodies move is then in differences of nearly equal numbers, so all
+    moments of all frames are rotated to their principal directions, and each divided by its
+    deviation: velocities, and what in them does not follow from the positions, come out as large
+    as positions.
+
+    Arguments:
+        frames: How many are stacked.
+        channels: Channels of a frame.
+        size: Pixels a side.
+        degree: Highest a + b.
+    """
+
+    FLOOR = 1e-5
+    """Variance, as a share of the largest, below which a direction counts as noise."""
+
+    functions: Tensor
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, frames: int, channels: int, size: int, degree: int) -> None:
+        super().__init__()
+        x = (torch.arange(size) + 0.5) / size * 2 - 1
+        along = legendre(x, degree)
+        pairs = [(a, b) for a in range(degree + 1) for b in range(degree + 1 - a)]
+        functions = [torch.outer(along[a], along[b]) for a, b in pairs]
+        self.register_buffer("functions", torch.stack(functions) / size)
+        self.size = frames * channels * len(functions)
+        self.register_buffer("mean", torch.zeros(self.size))
+        self.register_buffer("whitening", torch.eye(self.size))
+
+    def raw(self, frames: Float[Tensor, "batch stacked height width"]) -> Tensor:
+        """The moments themselves, (batch, size)."""
+        return torch.einsum("bchw,mhw->bcm", frames.float(), self.functions).flatten(1)
+
+    def forward(self, frames: Float[Tensor, "batch stacked height width"]) -> Tensor:
+        """Whitened moments, (batch, size): mean 0, deviation 1 or less."""
+        return (self.raw(frames) - self.mean) @ self.whitening
+
+    def prepare(self, frames: Float[Tensor, "batch stacked height width"]) -> None:
+        """Find the principal directions of some windows of the data.
+
+        Arguments:
+            frames: Windows as the encoder sees them.
+        """
+        raw = self.raw(frames).double()
+        mean = raw.mean(0)
+        variance, directions = torch.linalg.eigh((raw - mean).T @ (raw - mean) / len(raw))
+        floor = self.FLOOR * variance[-1] + 1e-12
+        self.mean.copy_(mean)
+        self.whitening.copy_(directions / (variance.clamp(min=0) + floor).sqrt())
+
+
+def legendre(x: Float[Tensor, " n"], degree: int) -> list[Tensor]:
+    """Legendre polynomials P_0 … P_degree at x.
+
+    Example:
+        >>> legendre(torch.tensor([0.5]), 2)
+        [tensor([1.]), tensor([0.5000]), tensor([-0.1250])]
+    """
+    values = [torch.ones_like(x), x]
+    for k in range(1, degree):
+        values.append(((2 * k + 1) * x * values[k] - k * values[k - 1]) / (k + 1))
+    return values[: degree + 1]
 
 
 def _start_log_sigma(layer: nn.Linear | Convolution, latent: int, log_sigma: float) -> None:

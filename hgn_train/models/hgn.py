@@ -95,13 +95,21 @@ class HGN(nn.Module):
         self.integrator = integrators.find(s.integrator, s.separable)
 
     def prepare(self, example: Mapping[str, Tensor]) -> None:
-        """Start the decoder at the mean colour of some images, and look at how they differ."""
+        """Start the decoder at the mean colour of some images, and look at how they differ.
+
+        Arguments:
+            example: `image`, some trajectories of the training split.
+        """
         images = pixels(example["image"])
         colour = images.mean((0, 1, 3, 4))
         self.decoder.start_at(colour)
         if self.settings.standardize:
             self.centre.copy_(colour)
             self.deviation.copy_((images - images.mean((0, 1))).std() + 1e-3)
+        if isinstance(self.encoder, VectorEncoder) and self.encoder.moments is not None:
+            n = self.settings.inference_frames
+            windows = example["image"].unfold(1, n, n).movedim(-1, 2).flatten(0, 1)
+            self.encoder.moments.prepare(self.seen(windows))
 
     def draws(self, batch_size: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Noise of the posterior, and which frames are decoded.
@@ -227,11 +235,15 @@ class HGN(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Mean and log σ of z from exactly the inference frames."""
         with self.precision(seen.device):
-            frames = stacked(seen)
-            if self.settings.standardize:
-                colour = self.centre.repeat(self.settings.inference_frames)[:, None, None]
-                frames = (frames - colour) / self.deviation
-            return self.encoder(frames)
+            return self.encoder(self.seen(seen))
+
+    def seen(self, images: UInt8[Tensor, "batch time height width channel"]) -> Tensor:
+        """The inference frames as the encoder sees them, (batch, stacked, height, width)."""
+        frames = stacked(images)
+        if self.settings.standardize:
+            colour = self.centre.repeat(self.settings.inference_frames)[:, None, None]
+            frames = (frames - colour) / self.deviation
+        return frames
 
     def precision(self, device: torch.device) -> AbstractContextManager[object]:
         """Float32 where it is asked for, else whatever autocast says."""

@@ -32,9 +32,9 @@ class HGNSettings:
         dt: Time between frames inside the model.
         substeps: Integrator steps between frames.
         encoder: Widths of the encoder's blocks.
-        moments: Linear functions of each frame's pixels that z's encoder sees besides its
-            convolutions (vectors only). The centre of a body's light is such a function, to a
-            small part of a pixel; convolutions must learn it.
+        moments: Highest degree of the image moments that z's encoder sees besides its
+            convolutions (vectors only), whitened over the data; 0 for none. The centre of a
+            body's light is a moment, to a small part of a pixel; convolutions must learn it.
         standardize: Whether the encoder sees frames minus the mean colour of the data, over the
             deviation of its pixels. Where small bodies move on a plain background the pixels
             hardly differ, and the signal of the bodies is lost in that of the background.
@@ -121,6 +121,12 @@ class HGNSettings:
                 f"inference_frames: got {self.inference_frames}, expected from 1 to "
                 f"{self.frames}, the frames of a rollout"
             )
+        if not 0 <= self.moments <= HIGHEST_MOMENT:
+            raise PhysimError(
+                f"moments: got {self.moments}, expected a degree from 0 to {HIGHEST_MOMENT}"
+            )
+        if self.moments and self.state != "vector":
+            raise PhysimError(f"moments: got {self.moments} with maps, expected state 'vector'")
         if not 0 <= self.decoded <= self.frames:
             raise PhysimError(
                 f"decoded: got {self.decoded}, expected from 0 to {self.frames}, "
@@ -149,6 +155,9 @@ class HGNSettings:
         last = self.inference_frames - 1
         return {"first": 0, "middle": last // 2, "last": last}[self.anchor]
 
+
+HIGHEST_MOMENT = 8
+"""Degree beyond which image moments of 32 pixels mostly repeat each other."""
 
 CHOICES = {
     "anchor": ("first", "middle", "last"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hgn_train import models
+from hgn_train.encoder import Moments
 from hgn_train.images import pixels, stacked
 from hgn_train.models.hgn import HGN, HGNSettings, kl_from_standard_normal
 from hgn_train.presets import PRESETS, settings_of
@@ -42,7 +43,7 @@ VARIANTS = {
     "beta-delay": {"beta_delay": 5},
     "consistency": {"consistency": 0.1, "both_ways": True},
     "harmonic": {"harmonic": True},
-    "moments": {"moments": 5},
+    "moments": {"moments": 2},
     "standardize": {"standardize": True, "precise_encoder": True},
     "harmonic-joint": {"harmonic": True, "separable": False, "integrator": "midpoint"},
     "shuffle": {"decoder": ((8,),), "shuffle": 2},
@@ -176,17 +177,46 @@ def test_frames_are_stacked_in_time_then_colour():
     assert stacked(image).flatten().tolist() == [0, 0, 0, 0, 0, 1]
 
 
-def test_moments_see_each_frame_alike():
-    """The same frame gives the same numbers, wherever in the window it stands."""
-    model = tiny(moments=5)
-    seen = []
-    model.encoder.moments.register_forward_hook(lambda module, inputs, out: seen.append(out))
-    given = batch(model.settings)["image"]
-    model.infer(given[:, :3])
-    model.infer(given[:, 1:4])
-    assert seen[0].shape == (4, 3, 5)
-    torch.testing.assert_close(seen[0][:, 1:], seen[1][:, :2])
-    assert (seen[0][:, 0] - seen[0][:, 1]).abs().max() > 1e-3
+def test_moments_are_sums_over_pixels():
+    """One pixel that is lit gives the values of the polynomials at its centre."""
+    moments = Moments(frames=2, channels=1, size=8, degree=2)
+    frames = torch.zeros(1, 2, 8, 8)
+    frames[0, 1, 6, 2] = 8.0
+    x, y = 2.5 / 8 * 2 - 1, 6.5 / 8 * 2 - 1
+    expected = [1, x, (3 * x**2 - 1) / 2, y, x * y, (3 * y**2 - 1) / 2]
+    found = moments.raw(frames)
+    torch.testing.assert_close(found, torch.tensor([[0.0] * 6 + expected]))
+
+
+def test_whitened_moments_show_small_velocities():
+    """A body at x moves by 0.02 x plus up to ±0.01, and is drawn as a soft disc.
+
+    That ±0.01 is a 1e-4th of the variance; whitened, it is a direction as large as x itself.
+    """
+    generator = torch.Generator().manual_seed(5)
+    x = torch.rand(500, generator=generator) - 0.5
+    own = 0.02 * torch.rand(500, generator=generator) - 0.01
+    places = torch.stack([x, x * 1.02 + own], 1)
+    along = (torch.arange(32) + 0.5) / 16 - 1
+    body = torch.exp(-((along - places[..., None]) ** 2) / 0.02)
+    frames = body[:, :, None] * body[0, 0, :, None]
+    moments = Moments(frames=2, channels=1, size=32, degree=1)
+    moments.prepare(frames)
+    seen = moments(frames)
+    torch.testing.assert_close(seen.mean(0), torch.zeros(6), atol=1e-3, rtol=0)
+    covariance = seen.T @ seen / len(seen)
+    torch.testing.assert_close(covariance.diag()[-2:], torch.ones(2), atol=0.2, rtol=0)
+    assert (covariance - torch.diag(covariance.diag())).abs().max() < 1e-3
+    directions = torch.cat([seen[:, -2:].T, own[None]])
+    assert torch.corrcoef(directions)[2, :2].abs().max() > 0.99
+
+
+@pytest.mark.parametrize(
+    "changes", [{"moments": 9}, {"moments": -1}, {"state": "maps", "moments": 1}]
+)
+def test_moments_that_make_no_model_are_refused(changes):
+    with pytest.raises(PhysimError, match="moments: got"):
+        HGNSettings(**(TINY | changes))
 
 
 def test_standardized_frames_have_mean_0_and_deviation_1():
