@@ -1,0 +1,119 @@
+"""What the report of a flow says and shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hgn_train.evaluation import density_figures
+
+Results = Mapping[str, Any]
+
+
+def rows(results: Results) -> list[tuple[str, str]]:
+    """The numbers of a run, as name and text.
+
+    Arguments:
+        results: What `evaluate` returned.
+
+    Returns:
+        Rows in the order of the report; log-densities in nats a point.
+    """
+    table = []
+    for name, split in results["splits"].items():
+        for k, value in split["bounds"].items():
+            text = f"{value:.3f}"
+            if value == split["log_prob"]:
+                text += f" ± {split['standard_error']:.3f}"
+            bound = "evidence bound" if k == "1" else f"bound of {k} momenta"
+            table.append((f"{name}: {bound}", text))
+        if "true" in split:
+            table.append((f"{name}: the target's own log-density", f"{split['true']:.3f}"))
+            gap = f"{split['gap']:.3f} ± {split['gap_error']:.3f}"
+            table.append((f"{name}: the target's own minus the bound", gap))
+        table.append((f"{name}: one Gaussian", f"{split['gaussian']:.3f}"))
+    if "entropy" in results:
+        table.append(("minus the entropy of the target", f"{-results['entropy']:.3f}"))
+        share = f"{100 * results['strays']:.2f} %"
+        table.append(("samples where the target is thinner than at 99.9 % of its own", share))
+    spline = results.get("spline_flow")
+    if spline:
+        text = f"{spline['log_prob']:.3f} ± {spline['standard_error']:.3f}"
+        name = (
+            f"test: neural spline flow, {spline['parameters']:,} weights, "
+            f"{spline['processor_seconds']:.0f} s of processor time"
+        )
+        table.append((name, text))
+    return table
+
+
+def lead(results: Results) -> str:
+    """The result in two sentences."""
+    split, settings, training = (
+        results["splits"]["test"],
+        results["settings"],
+        results["training"],
+    )
+    sentence = (
+        f"Points that the flow has not seen have a log-density of at least "
+        f"{split['log_prob']:.3f} ± {split['standard_error']:.3f} nats"
+    )
+    if "true" in split:
+        sentence += (
+            f", {split['gap']:.3f} ± {split['gap_error']:.3f} below the target's own, where one "
+            f"Gaussian is {split['true'] - split['gaussian']:.3f} below"
+        )
+    else:
+        sentence += f", where one Gaussian gives them {split['gaussian']:.3f}"
+    sentence += (
+        f". Preset {settings['preset']}, {results['parameters']:,} weights, "
+        f"{training.get('steps', 0):,} steps of {settings['train']['batch_size']}"
+    )
+    if "seconds" in training:
+        sentence += f", trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}"
+    return sentence + "."
+
+
+def pictures(
+    run: Path, results: Results, arrays: Mapping[str, np.ndarray]
+) -> list[tuple[str, str, bytes]]:
+    """File name, caption and bytes of each picture, in the order of the report."""
+    last = arrays["path_q"].shape[1] - 2
+    found = [
+        ("density.png", CAPTIONS["density.png"], density_figures.density(arrays)),
+        ("energies.png", CAPTIONS["energies.png"], density_figures.energies(arrays)),
+        ("step.png", CAPTIONS["step.png"], density_figures.single_step(arrays, last)),
+        ("flow.png", CAPTIONS["flow.png"], density_figures.flow(arrays)),
+    ]
+    if (run / "metrics.jsonl").is_file():
+        split = results["splits"]["test"]
+        content = density_figures.training(run, split["gaussian"], split.get("true"))
+        found.append(("training.png", CAPTIONS["training.png"], content))
+    return found
+
+
+CAPTIONS = {
+    "density.png": (
+        "Kernel estimates of the target's density and of the flow's, each from 20,000 points or "
+        "as many as there are, and the bound of the flow's log-density; the first two coordinates."
+    ),
+    "energies.png": (
+        "What the flow has learned, in the order from the base to the data: V over positions and "
+        "K over momenta, in units of the standardised data, first two coordinates, others at 0."
+    ),
+    "step.png": "The last leapfrog step: arrows from where it finds points to where it leaves "
+    "them.",
+    "flow.png": "The whole flow: positions of samples from the base to the data, coloured by the "
+    "direction in which they start.",
+    "training.png": "The bound while training.",
+}
+PAGE = {
+    "density.png": "kernel estimates of target and samples, and the learned log-density",
+    "energies.png": "learned V and K",
+    "step.png": "the last leapfrog step",
+    "flow.png": "the whole flow",
+}
+"""Pictures that a page of results shows."""

@@ -1,0 +1,74 @@
+"""Flows beside what bounds them from above and from below, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hgn_train.evaluation.markdown import table
+
+HEAD = [
+    "target",
+    "d",
+    "preset",
+    "seed",
+    "weights",
+    "steps × batch",
+    "training",
+    "one Gaussian",
+    "evidence bound",
+    "bound of 128 momenta",
+    "target's own",
+    "gap",
+    "neural spline flow",
+    "strays",
+]
+
+
+def tables(found: Sequence[dict[str, Any]]) -> str:
+    """A table of evaluated flows.
+
+    Arguments:
+        found: Results of several runs.
+
+    Returns:
+        Markdown.
+    """
+    return (
+        "Log-density of test points, in nats a point; ± is the standard error. The gap is what "
+        "the bound\nlacks to the target's own log-density of the same points. The spline flow has "
+        "about as many\nweights and was trained for as much processor time; its log-density is "
+        "exact. Strays are samples of\nthe Hamiltonian flow where the target is thinner than at "
+        "99.9 % of its own points.\n\n" + table(HEAD, [cells(results) for results in found]) + "\n"
+    )
+
+
+def cells(results: dict[str, Any]) -> list[str]:
+    """The line of a run."""
+    settings, training = results["settings"], results["training"]
+    split, spline = results["splits"]["test"], results.get("spline_flow")
+    seconds = "–"
+    if "processor_seconds" in training:
+        seconds = f"{training['processor_seconds']:.0f} s of one {training['device']} core"
+        if training["threads"] != 1 or training["device"] != "cpu":
+            seconds = f"{training['seconds']:.0f} s on {training['device']}"
+    other = "–"
+    if spline:
+        other = f"{spline['log_prob']:.3f} ({spline['parameters']:,} weights)"
+    known = "true" in split
+    return [
+        results["system"],
+        str(results["dimension"]),
+        settings["preset"],
+        str(settings["train"]["seed"]),
+        f"{results['parameters']:,}",
+        f"{training.get('steps', 0):,} × {settings['train']['batch_size']}",
+        seconds,
+        f"{split['gaussian']:.3f}",
+        f"{split['bounds']['1']:.3f}",
+        f"{split['log_prob']:.3f} ± {split['standard_error']:.3f}",
+        f"{split['true']:.3f}" if known else "–",
+        f"{split['gap']:.3f} ± {split['gap_error']:.3f}" if known else "–",
+        other,
+        f"{100 * results['strays']:.2f} %" if known else "–",
+    ]
