@@ -58,17 +58,16 @@ def _stepped(
         work[:] = 0.0
         state_q[:] = q0[i]
         state_p[:] = p0[i]
+        row = params[i]
         now = 0.0
         fine = True
         for t in range(times.size):
             dt = times[t] - now
             if fine and dt != 0.0:
-                fine = advance(
-                    dh_dq, dh_dp, params[i], friction, state_q, state_p, dt, substeps, work
-                )
+                fine = advance(dh_dq, dh_dp, row, friction, state_q, state_p, dt, substeps, work)
                 now = times[t]
-            q[i, t] = state_q
-            p[i, t] = state_p
+            for j in range(state_q.size):
+                q[i, t, j], p[i, t, j] = state_q[j], state_p[j]
         for j in range(state_q.size):
             fine = fine and np.isfinite(state_q[j]) and np.isfinite(state_p[j])
         ok[i] = fine
