@@ -47,7 +47,7 @@ def density(arrays: Arrays) -> bytes:
     low, high = limits(target)
     if target.shape[1] == 1:
         figure, (axis,) = sheet(1)
-        place = np.linspace(low[0], high[0], CELLS)
+        place = np.linspace(float(low[0]), float(high[0]), CELLS)
         axis.fill_between(
             place, smoothed(target, low, high), color=GREY, alpha=0.4, lw=0, label="target"
         )
@@ -101,13 +101,34 @@ def energies(arrays: Arrays) -> bytes:
             if field.ndim == 1:
                 axis.plot(axis_values, field, color=BLUE)
             else:
-                box = (axis_values[0], axis_values[-1]) * 2
-                axis.imshow(field.T, origin="lower", extent=box, cmap=colours)
-                axis.contour(axis_values, axis_values, field.T, 12, colors="white", linewidths=0.5)
+                energy(axis, axis_values, field, colours)
             number = f" {stage + 1}" if len(rows[0]) > 1 else ""
             axis.set_title(f"{name}{number}", fontsize=9)
             axis.tick_params(labelsize=7)
     return as_png(figure)
+
+
+def energy(axis: Any, places: np.ndarray, values: np.ndarray, colours: str) -> None:
+    """An energy over the plane, with level sets.
+
+    Arguments:
+        axis: Where to draw.
+        places: Along both axes of the plane, (n,).
+        values: (n, n), the first axis of the plane first.
+        colours: Name of a colour map.
+    """
+    box = (places[0], places[-1]) * 2
+    axis.imshow(values.T, origin="lower", extent=box, cmap=colours)
+    axis.contour(places, places, values.T, 12, colors="white", linewidths=0.5)
+
+
+def arrows(axis: Any, start: np.ndarray, end: np.ndarray) -> None:
+    """Arrows from points of the plane to others, (n, 2) each."""
+    axis.quiver(
+        *start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, color=BLUE,
+        width=0.004,
+    )  # fmt: skip
+    axis.plot(*end.T, ".", color=ORANGE, ms=2)
 
 
 def single_step(arrays: Arrays, step: int) -> bytes:
@@ -122,18 +143,13 @@ def single_step(arrays: Arrays, step: int) -> bytes:
     """
     figure, axes = sheet(2, 3.8, 3.8)
     for axis, name in zip(axes, ("q", "p"), strict=True):
-        path = arrays[f"path_{name}"][:300]
+        path = arrays[f"path_{name}"][:150]
         start, end = path[:, step], path[:, step + 1]
         if start.shape[1] == 1:
             axis.plot(start[:, 0], (end - start)[:, 0], ".", color=BLUE, ms=3)
             axis.set(xlabel=f"{name} before", ylabel=f"change of {name}")
         else:
-            move = (end - start)[:, :2]
-            axis.quiver(
-                *start[:, :2].T, *move.T, angles="xy", scale_units="xy", scale=1, color=BLUE,
-                width=0.004,
-            )  # fmt: skip
-            axis.plot(*end[:, :2].T, ".", color=ORANGE, ms=2)
+            arrows(axis, start[:, :2], end[:, :2])
             around = np.concatenate([start[:, :2], end[:, :2]])
             low, high = around.min(0), around.max(0)
             axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
