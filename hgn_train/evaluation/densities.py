@@ -20,12 +20,12 @@ from torch import Tensor
 
 from hgn_train import checkpoint, metrics, points
 from hgn_train.evaluation import spline_flow
-from hgn_train.evaluation.density_report import PAGE, lead, pictures, rows
+from hgn_train.evaluation.density_report import comparisons, lead, pictures, rows
 from hgn_train.evaluation.density_table import tables
 from hgn_train.evaluation.results import keep, training_facts
 from hgn_train.models.nhf import bound
 
-__all__ = ["PAGE", "evaluate", "lead", "pictures", "rows", "tables"]
+__all__ = ["comparisons", "evaluate", "lead", "pictures", "rows", "tables"]
 
 KS = (1, 2, 8, 32, 128)
 """Momenta a point of the bounds that are reported; each divides the next."""
@@ -44,7 +44,7 @@ def evaluate(
     run: Path,
     device: torch.device,
     n: int = 5000,
-    extra: int = 0,
+    extra: int | None = None,
     folder: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:

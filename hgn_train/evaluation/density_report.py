@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +110,22 @@ CAPTIONS = {
     "direction in which they start.",
     "training.png": "The bound while training.",
 }
-PAGE = {
+ON_A_PAGE = {
     "density.png": "kernel estimates of target and samples, and the learned log-density",
     "energies.png": "learned V and K",
     "step.png": "the last leapfrog step",
     "flow.png": "the whole flow",
 }
-"""Pictures that a page of results shows."""
+
+
+def comparisons(found: Sequence[tuple[Path, Results]]) -> list[tuple[str, str, bytes]]:
+    """Name, caption and bytes of a page's pictures: all of the first run, densities of the rest."""
+    drawn: list[tuple[str, str, bytes]] = []
+    for run, results in found:
+        start = f"{results['system']}-{results['settings']['preset']}"
+        for name in list(ON_A_PAGE)[: 1 if drawn else None]:
+            source = run / "pictures" / name
+            if source.is_file():
+                caption = f"{start}: {ON_A_PAGE[name]}"
+                drawn.append((f"{start}-{name}", caption, source.read_bytes()))
+    return drawn
