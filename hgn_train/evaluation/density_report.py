@@ -119,7 +119,7 @@ ON_A_PAGE = {
 
 
 def comparisons(found: Sequence[tuple[Path, Results]]) -> list[tuple[str, str, bytes]]:
-    """Name, caption and bytes of a page's pictures: all of the first run, densities of the rest."""
+    """Pictures of a page: all of the first run, the densities of the rest."""
     drawn: list[tuple[str, str, bytes]] = []
     for run, results in found:
         start = f"{results['system']}-{results['settings']['preset']}"
