@@ -57,6 +57,8 @@ def command(
         hgn-train figures --only 4,9
         hgn-train figures --runs runs --out docs/figures
     """
+    from dataclasses import replace
+
     from hgn_train import paper
     from hgn_train.evaluation.markdown import SYSTEMS
     from hgn_train.paper import captions, page, runs, trainings
@@ -73,21 +75,24 @@ def command(
     home = Path("runs")
     there = runs.found(folders or ([home] if home.is_dir() else []))
     if not folders:
-        have = {run.need for run in there}
-        wanted = dict.fromkeys(need for figure in figures for need in figure.needs(shown))
-        missing = trainings.planned(set(wanted) - have, data, home, preset)
+        wanted = [need for figure in figures for need in figure.needs(shown)]
+        if preset != "small":  # what figures say of presets is for the small scale
+            wanted = [replace(need, preset="") for need in wanted]
+        wanted = list(dict.fromkeys(wanted))
+        lacking = [need for need in wanted if not any(need.is_met_by(run.need) for run in there)]
+        missing = trainings.planned(lacking, data, home, preset)
         if missing:
             at_once = min(workers or min(4, trainings.cores()), len(missing))
             click.echo(trainings.duration(missing, at_once))
             trainings.make(missing, at_once, click.echo)
             there = runs.found([home])
     material = Material(data, shown, tuple(there))
-    lacking = {figure: paper.lacks(figure, material) for figure in figures}
-    refused = [f"figure {figure.number} needs {what}" for figure, what in lacking.items() if what]
+    lacks = {figure: paper.lacks(figure, material) for figure in figures}
+    refused = [f"figure {figure.number} needs {what}" for figure, what in lacks.items() if what]
     if refused and (only or len(refused) == len(figures)):
         raise PhysimError(f"--runs: {'; '.join(refused)}; there is none in the folders given")
     out.mkdir(parents=True, exist_ok=True)
-    for figure, what in lacking.items():
+    for figure, what in lacks.items():
         if what:
             click.echo(f"figure {figure.number} left out: it needs {what}")
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hgn_train.paper import areas, errors, rollouts, samples, systems
+from hgn_train.paper import areas, errors, flows, rollouts, samples, systems
 from hgn_train.paper.figure import Figure, Material
 from physim.errors import PhysimError
 
@@ -13,6 +13,7 @@ FIGURES: dict[int, Figure] = {
         errors.FIGURE,
         rollouts.FIGURE,
         samples.FIGURE,
+        flows.FIGURE,
         areas.FIGURE,
     )
 }

@@ -20,14 +20,21 @@ class Need:
     Attributes:
         model: Name of the model.
         subject: The system, or the density.
+        preset: Of its settings; empty where any will do.
     """
 
     model: str
     subject: str
+    preset: str = ""
 
     def __str__(self) -> str:
         """As in a sentence."""
         return f"{self.model} on {self.subject}"
+
+    def is_met_by(self, other: Need) -> bool:
+        """Whether a run of which the other is said will do."""
+        same = (self.model, self.subject) == (other.model, other.subject)
+        return same and self.preset in ("", other.preset)
 
 
 @dataclass(frozen=True)
@@ -64,17 +71,17 @@ class Material:
     Attributes:
         data: Folder of the data sets `hgn/*`, one folder a system.
         systems: Names of the systems that are shown.
-        runs: Evaluated runs.
+        runs: Evaluated runs; of several that will do the first is shown.
     """
 
     data: Path
     systems: tuple[str, ...]
     runs: tuple[Run, ...] = ()
 
-    def find(self, model: str, subject: str) -> Run | None:
+    def find(self, model: str, subject: str, preset: str = "") -> Run | None:
         """The run of a model on a system or density, or none."""
-        found = (run for run in self.runs if run.need == Need(model, subject))
-        return next(found, None)
+        wanted = Need(model, subject, preset)
+        return next((run for run in self.runs if wanted.is_met_by(run.need)), None)
 
     def of(self, model: str) -> list[Run]:
         """The runs of a model, in the order of the systems, then of the others."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from hgn_train.densities import DENSITIES
 from hgn_train.paper.figure import Need, Run
 from physim.errors import PhysimError
 
@@ -15,14 +16,13 @@ PRESETS = ("paper", "plus", "small", "test")
 
 
 def found(folders: Iterable[Path]) -> list[Run]:
-    """The evaluated runs below some folders, the best of each model and system.
+    """The evaluated runs below some folders, the best first.
 
     Arguments:
         folders: Folders of runs, or runs.
 
     Returns:
-        One run of each model and system: of the largest preset, then of the least seed, then of
-        the first folder.
+        The runs: of the largest preset first, then of the least seed, then of the first folder.
 
     Raises:
         PhysimError: A folder that is not there, or results that are damaged.
@@ -32,17 +32,15 @@ def found(folders: Iterable[Path]) -> list[Run]:
         if not folder.is_dir():
             raise PhysimError(f"--runs: got '{folder}', expected a folder of runs")
         runs += [_run(path) for path in sorted(folder.rglob("evaluation.json"))]
-    best: dict[Need, Run] = {}
-    for run in sorted(runs, key=_rank):  # stable: folders keep their order
-        best.setdefault(run.need, run)
-    return list(best.values())
+    return sorted(runs, key=_rank)  # stable: folders keep their order
 
 
 def _run(path: Path) -> Run:
     try:
         results = json.loads(path.read_text())
-        need = Need(results["settings"]["model"], results["system"])
-        seed = results["settings"]["train"]["seed"]
+        settings = results["settings"]
+        need = Need(settings["model"], results["system"], settings["preset"])
+        seed = settings["train"]["seed"]
     except (OSError, ValueError, KeyError, TypeError):
         seed = None
     if not isinstance(seed, int):
@@ -102,9 +100,10 @@ def command(run: Run) -> str:
 
 
 def fit(run: Run) -> list[str]:
-    """The words of a training on a data set of frames."""
-    data = f"datasets/hgn/{run.need.subject}"
-    return ["fit", "--model", run.need.model, "--data", data, "--out", f"runs/{run.folder.name}"]
+    """The words of a training on a data set of frames, or on a density."""
+    model, subject = run.need.model, run.need.subject
+    data = ["--target", subject] if subject in DENSITIES else ["--data", f"datasets/hgn/{subject}"]
+    return ["fit", "--model", model, *data, "--out", f"runs/{run.folder.name}"]
 
 
 START = {"hgn": lambda run: ["auto", "--system", run.need.subject]}

@@ -75,7 +75,8 @@ def planned(needs: Iterable[Need], data: Path, folder: Path, preset: str) -> lis
     """
     trainings = []
     for need in needs:
-        fits = preset if preset in PRESETS[need.model] else default(need.model)
+        fits = need.preset or preset
+        fits = fits if fits in PRESETS[need.model] else default(need.model)
         of = None if need.subject in DENSITIES else data / need.subject
         trainings.append(Training(need, folder / f"{name_of(need)}-{fits}", of, fits))
     return sorted(trainings, key=lambda training: -training.minutes)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hgn_train import cli, paper
 from hgn_train.paper import areas, page, runs, systems, trainings
-from hgn_train.paper.figure import Need
+from hgn_train.paper.figure import Material, Need
 from physim.command_line import run as run_command
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
@@ -116,9 +116,11 @@ def test_the_best_run_is_shown(judged_runs, tmp_path):
         found[name]["settings"]["preset"] = preset
         found[name]["settings"]["train"]["seed"] = seed
         (folder / "evaluation.json").write_text(json.dumps(found[name]))
-    (best,) = runs.found([tmp_path])
-    assert best.folder.name == "c"
-    assert best.need == Need("hgn", "mass_spring")
+    material = Material(tmp_path, ("mass_spring",), tuple(runs.found([tmp_path])))
+    assert material.find("hgn", "mass_spring").folder.name == "c"
+    assert material.find("hgn", "mass_spring", "test").folder.name == "a"
+    assert material.find("hgn", "mass_spring", "paper") is None
+    assert [run.folder.name for run in material.of("hgn")] == ["c"]
 
 
 def test_a_caption_says_what_was_changed(judged_runs, tmp_path):
