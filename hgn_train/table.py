@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,25 +26,12 @@ def markdown(runs: Sequence[Path]) -> str:
     Raises:
         PhysimError: A run has not been evaluated.
     """
-    found = [(run, numbers(run)) for run in runs]
-    found.sort(key=lambda pair: (place(pair[1]["system"]), pair[0].as_posix()))
-    groups: dict[Any, list[dict[str, Any]]] = {}
-    for _, results in found:
-        kind = evaluation.find(results["settings"]["model"])
-        groups.setdefault(kind, []).append(results)
-    return "\n".join(kind.tables(group) for kind, group in groups.items())
-
-
-PICTURES = {
-    "rollout-0.png": "the original, what the model makes of its first frames, and the same "
-    "backward, at double and at half speed, each below the simulator's own",
-    "error.png": "error of each frame",
-    "samples.png": "new trajectories from the fitted prior",
-}
+    groups = _groups(runs).items()
+    return "\n".join(kind.tables([results for _, results in group]) for kind, group in groups)
 
 
 def pictures(runs: Sequence[Path], path: Path) -> str:
-    """Copy the pictures of the first run of each system beside a page, and refer to them.
+    """Put pictures of some of the runs beside a page, and refer to them.
 
     Arguments:
         runs: Folders of evaluated runs.
@@ -55,20 +41,12 @@ def pictures(runs: Sequence[Path], path: Path) -> str:
         Markdown.
     """
     folder = path.with_suffix("")
-    lines, done = [], set()
-    for run in runs:
-        results = numbers(run)
-        system = results["system"]
-        if system in done:
-            continue
-        done.add(system)
-        for name, caption in PICTURES.items():
-            source = run / "pictures" / name
-            if source.is_file():
-                folder.mkdir(exist_ok=True)
-                shutil.copyfile(source, folder / f"{system}-{name}")
-                lines += ["", f"![{system}: {caption}]({folder.name}/{system}-{name})", ""]
-                lines += [f"*{system}: {caption}.*"]
+    lines = []
+    for kind, group in _groups(runs).items():
+        for name, caption, content in kind.comparisons(group):
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
+            lines += ["", f"![{caption}]({folder.name}/{name})", "", f"*{caption}.*"]
     return "\n".join(lines) + "\n"
 
 
@@ -92,3 +70,14 @@ def write(path: Path, text: str) -> None:
     if not start or not end:
         raise PhysimError(f"{path}: has no lines '{START}' and '{END}' to put the table between")
     path.write_text(before + block + after)
+
+
+def _groups(runs: Sequence[Path]) -> dict[Any, list[tuple[Path, dict[str, Any]]]]:
+    """Runs with their results, by the module that judged them, in the order of systems."""
+    found = [(run, numbers(run)) for run in runs]
+    found.sort(key=lambda pair: (place(pair[1]["system"]), pair[0].as_posix()))
+    groups: dict[Any, list[tuple[Path, dict[str, Any]]]] = {}
+    for run, results in found:
+        kind = evaluation.find(results["settings"]["model"])
+        groups.setdefault(kind, []).append((run, results))
+    return groups

@@ -100,3 +100,26 @@ def observed(source: Source, q: np.ndarray, p: np.ndarray) -> np.ndarray:
     if source.dataset.system.coordinates.get("q", "").startswith("angle"):
         return np.concatenate([np.sin(q), np.cos(q), p], -1)
     return np.concatenate([q, p], -1)
+
+
+def energy(source: Source, q: np.ndarray, p: np.ndarray, params: np.ndarray) -> np.ndarray:
+    """True H of states.
+
+    Arguments:
+        source: The data set.
+        q: (n, times, d).
+        p: (n, times, d).
+        params: (n, n_params).
+
+    Returns:
+        (n, times).
+    """
+    hamiltonian = source.dataset.system.hamiltonian
+    return np.array(
+        [
+            [hamiltonian(*state, row) for state in zip(*trajectory, strict=True)]
+            for *trajectory, row in zip(
+                np.ascontiguousarray(q), np.ascontiguousarray(p), params, strict=True
+            )
+        ]
+    )

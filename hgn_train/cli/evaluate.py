@@ -19,9 +19,9 @@ from hgn_train.cli import options
 )
 @click.option(
     "--extra",
-    default=60,
-    show_default=True,
-    help="Frames further than trained, forward and backward.",
+    type=int,
+    help="Frames further than the data, forward and backward.  "
+    "[default: 60 for frames; for states as far as the paper]",
 )
 @click.option(
     "--spline-flow",
@@ -30,7 +30,7 @@ from hgn_train.cli import options
 )
 @options.device_option
 def command(
-    run: Path, data: str | None, n: int | None, extra: int, spline_flow: bool, device: str
+    run: Path, data: str | None, n: int | None, extra: int | None, spline_flow: bool, device: str
 ) -> None:
     """Measure a trained model on both splits, further in time and at other speeds.
 
@@ -47,7 +47,7 @@ def command(
     def say(line: str) -> None:
         click.echo(f"  {line}", err=True)
 
-    if extra < 1 or (n is not None and n < 1):
+    if any(number is not None and number < 1 for number in (n, extra)):
         raise PhysimError(f"--n, --extra: got {n} and {extra}, expected numbers from 1")
     chosen = options.device_of(device)
     kind = evaluation.find(settings.load(run).model)

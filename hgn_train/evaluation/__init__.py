@@ -7,6 +7,7 @@ Each offers
     lead(results)                                  the result in two sentences
     pictures(run, results, arrays)                 name, caption and bytes of each picture
     tables(results of several runs)                Markdown, beside what papers report
+    comparisons(several runs and their results)    name, caption and bytes of a page's pictures
 
 `results` always hold `system`, `data`, `settings`, `parameters` and `training`.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hgn_train.evaluation.markdown import SYSTEMS, row
@@ -151,3 +152,27 @@ def _beyond(results: dict[str, Any]) -> list[str]:
         f"{latent['symetric']['good']:.2f}",
         f"{1e4 * samples['mixture']:.2f}, N(0, 1) {1e4 * samples['normal']:.2f}",
     ]
+
+
+PICTURES = {
+    "rollout-0.png": "the original, what the model makes of its first frames, and the same "
+    "backward, at double and at half speed, each below the simulator's own",
+    "error.png": "error of each frame",
+    "samples.png": "new trajectories from the fitted prior",
+}
+
+
+def comparisons(found: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str, str, bytes]]:
+    """Name, caption and bytes of pictures of the first run of each model, by system."""
+    drawn, done = [], set()
+    for run, results in found:
+        key = (results["system"], results["settings"]["model"])
+        if key in done:
+            continue
+        done.add(key)
+        start = "-".join(key if results["settings"]["model"] != "hgn" else key[:1])
+        for name, caption in PICTURES.items():
+            source = run / "pictures" / name
+            if source.is_file():
+                drawn.append((f"{start}-{name}", f"{start}: {caption}", source.read_bytes()))
+    return drawn

@@ -17,13 +17,14 @@ import torch
 
 from hgn_train import metrics, truth
 from hgn_train.evaluation.image_report import lead, pictures, rows
-from hgn_train.evaluation.image_table import tables
+from hgn_train.evaluation.image_table import comparisons, tables
 from hgn_train.evaluation.judged import Judged, average_image, judged, to_bytes
 from hgn_train.evaluation.latents import fit_prior, judge_latent, judge_samples
 from hgn_train.evaluation.results import keep, training_facts
 
-__all__ = ["evaluate", "lead", "pictures", "rows", "tables"]
+__all__ = ["comparisons", "evaluate", "lead", "pictures", "rows", "tables"]
 
+EXTRA = 60
 SPEEDS = (0.5, 2.0)
 SHOWN = 6
 LATENTS = 256
@@ -33,7 +34,7 @@ def evaluate(
     run: Path,
     device: torch.device,
     n: int = 512,
-    extra: int = 60,
+    extra: int | None = None,
     folder: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
@@ -43,7 +44,8 @@ def evaluate(
         run: Its folder.
         device: Where to compute.
         n: Trajectories of each split.
-        extra: Frames before and after a training rollout that predictions are followed to.
+        extra: Frames before and after a training rollout that predictions are followed to; by
+            default `EXTRA`.
         folder: Another data set than the run's own.
         say: Called with what is being done.
 
@@ -54,6 +56,7 @@ def evaluate(
         PhysimError: No run, a damaged checkpoint, or data that does not fit.
     """
     started = time.perf_counter()
+    extra = EXTRA if extra is None else extra
     if not (run / "checkpoints" / "prior.safetensors").is_file():
         fit_prior(run, device)
     it = judged(run, device, folder)

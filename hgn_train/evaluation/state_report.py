@@ -1,0 +1,96 @@
+"""The report of a model of states: its numbers, sentence and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hgn_train.evaluation import state_figures
+
+Results = Mapping[str, Any]
+WORDS = {"true_states": "at true states", "observed_states": "at observed, noisy states"}
+
+
+def rows(results: Results) -> list[tuple[str, str]]:
+    """The numbers of a run, as name and text.
+
+    Arguments:
+        results: What `evaluate` returned.
+
+    Returns:
+        Rows in the order of the report.
+    """
+    table = []
+    for name, split in results["splits"].items():
+        for key, words in WORDS.items():
+            if key in split:
+                part = split[key]
+                table.append((f"{name}: derivatives, MSE {words}", plus_minus(part)))
+                share = f"{part['share_explained']:.6f}"
+                table.append((f"{name}: share of their variance explained, {words}", share))
+    rollout = results["rollout"]
+    start = f"test rollouts for {rollout['duration']:g} units of time"
+    table += [
+        (f"{start}: energy, MSE", plus_minus(rollout["energy"])),
+        (f"{start}: energy, median over trajectories", f"{rollout['energy']['median']:.3g}"),
+        (f"{start}: coordinates, MSE", plus_minus(rollout["coordinates"])),
+        (
+            f"{start}: coordinates, median over trajectories",
+            f"{rollout['coordinates']['median']:.3g}",
+        ),
+        (f"{start}: mean |H|", f"{rollout['mean_absolute_energy']:.3g}"),
+    ]
+    if "learned_drift" in rollout:
+        drift = f"{rollout['learned_drift']:.1g}"
+        table.append(("learned H along them: largest change, of the integration alone", drift))
+    return table
+
+
+def plus_minus(part: Mapping[str, float]) -> str:
+    """An error with its standard error."""
+    return f"{part['error']:.3g} ± {part['standard_error']:.1g}"
+
+
+def lead(results: Results) -> str:
+    """The result in two sentences."""
+    settings, training = results["settings"], results["training"]
+    rollout = results["rollout"]
+    energy = rollout["energy"]["error"]
+    share = results["splits"]["test"]["true_states"]["share_explained"]
+    sentence = (
+        f"The model explains {100 * share:.2f} % of the variance of test derivatives. Its motion, "
+        f"integrated for {rollout['duration']:g} units of time from {rollout['trajectories']} "
+        f"test states, has an energy MSE of {energy:.3g}, where |H| is "
+        f"{rollout['mean_absolute_energy']:.3g} on average. "
+        f"Preset {settings['preset']}, {results['parameters']:,} parameters, "
+        f"{training.get('steps', 0):,} steps of {settings['train']['batch_size']} states"
+    )
+    if "seconds" in training:
+        sentence += f", trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}"
+    return sentence + "."
+
+
+def pictures(
+    run: Path, results: Results, arrays: Mapping[str, np.ndarray]
+) -> list[tuple[str, str, bytes]]:
+    """File name, caption and bytes of each picture, in the order of the report."""
+    models = [(results["settings"]["model"], arrays)]
+    found = [
+        ("paths.png", PATHS, state_figures.paths(models)),
+        ("energy.png", ENERGY, state_figures.energies(models)),
+        ("error.png", ERROR, state_figures.errors(models)),
+    ]
+    if (run / "metrics.jsonl").is_file():
+        found.append(("training.png", "Training.", state_figures.training_curve(run)))
+    return found
+
+
+PATHS = (
+    "Test rollouts from the true first states: the phase plane of three trajectories, or the "
+    "orbits of one. Grey the truth."
+)
+ENERGY = "How far the true H of the model's states moves from where it should stay, six rollouts."
+ERROR = "Squared error along time, mean over all test rollouts."

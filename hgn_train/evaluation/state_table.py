@@ -1,0 +1,121 @@
+"""Models of states beside the figures that their authors report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hgn_train.evaluation import state_figures
+from hgn_train.evaluation.markdown import table
+from hgn_train.evaluation.results import load
+from hgn_train.evaluation.state_figures import Models
+from hgn_train.evaluation.state_report import plus_minus
+
+REPORTED: dict[str, dict[str, tuple[str, str]]] = {
+    "mass_spring": {"mlp": ("3.67e-2", "1.71e-1"), "hnn": ("3.59e-2", "3.84e-4")},
+    "pendulum": {"mlp": ("3.53e-2", "4.15e-2"), "hnn": ("3.56e-2", "2.49e-2")},
+    "two_body": {"mlp": ("2.96e-5", "6.33e-2"), "hnn": ("2.82e-6", "3.88e-5")},
+    "three_body": {"mlp": ("3.80e-1", "1.09e2"), "hnn": ("4.88e-1", "4.19e-2")},
+}
+"""Greydanus et al. (2019) on their test data: error of derivatives, and of energy on rollouts."""
+
+INTRODUCTION = """\
+Mean squared errors on test trajectories; ± is the standard error over them. Energy and coordinates
+are those of rollouts from the true first states, integrated for the time in the table.
+"""
+
+HEAD = [
+    "system",
+    "model",
+    "seed",
+    "steps × batch",
+    "training",
+    "derivatives, observed states",
+    "derivatives, true states",
+    "time",
+    "energy",
+    "median",
+    "coordinates",
+    "derivatives, reported",
+    "energy, reported",
+]
+
+
+def tables(found: Sequence[dict[str, Any]]) -> str:
+    """Tables of evaluated runs beside the reported figures.
+
+    Arguments:
+        found: Results of the runs, in the order of the rows.
+
+    Returns:
+        Markdown.
+    """
+    parts = [INTRODUCTION, table(HEAD, [_cells(results) for results in found])]
+    pairs = [row for row in (_factors(s, found) for s in REPORTED) if row]
+    if pairs:
+        head = ["system", "energy, baseline / HNN", "the same, reported"]
+        parts += ["", "By how much the HNN keeps the energy better, by first seeds:", ""]
+        parts.append(table(head, pairs))
+    return "\n".join(parts) + "\n"
+
+
+def _cells(results: dict[str, Any]) -> list[str]:
+    settings, test = results["settings"], results["splits"]["test"]
+    training, rollout = results["training"], results["rollout"]
+    reported = REPORTED.get(results["system"], {}).get(settings["model"], ("–", "–"))
+    true = plus_minus(test["true_states"])
+    return [
+        results["system"],
+        settings["model"],
+        str(settings["train"]["seed"]),
+        f"{training.get('steps', 0):,} × {settings['train']['batch_size']}",
+        f"{training['seconds']:.0f} s" if "seconds" in training else "–",
+        plus_minus(test["observed_states"]) if "observed_states" in test else true,
+        true,
+        f"{rollout['duration']:g}",
+        plus_minus(rollout["energy"]),
+        f"{rollout['energy']['median']:.2g}",
+        plus_minus(rollout["coordinates"]),
+        *reported,
+    ]
+
+
+def _factors(system: str, found: Sequence[dict[str, Any]]) -> list[str]:
+    """A row of factors, if both models are there."""
+    energies: dict[str, float] = {}
+    for results in found:
+        if results["system"] == system:
+            energies.setdefault(
+                results["settings"]["model"], results["rollout"]["energy"]["error"]
+            )
+    if not {"hnn", "mlp"} <= energies.keys():
+        return []
+    reported = REPORTED[system]
+    return [
+        system,
+        f"{energies['mlp'] / energies['hnn']:.3g}",
+        f"{float(reported['mlp'][1]) / float(reported['hnn'][1]):.3g}",
+    ]
+
+
+def comparisons(found: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str, str, bytes]]:
+    """Name, caption and bytes of pictures of the first run of each model, by system."""
+    systems: dict[str, dict[str, Path]] = {}
+    for run, results in found:
+        models = systems.setdefault(results["system"], {})
+        models.setdefault(results["settings"]["model"], run)
+    drawn: list[tuple[str, str, bytes]] = []
+    for system, runs in systems.items():
+        shown: Models = [(name, load(run)[1]) for name, run in sorted(runs.items())]
+        for kind, words in WORDS.items():
+            content = getattr(state_figures, kind)(shown)
+            drawn.append((f"{system}-{kind}.png", f"{system}: {words}", content))
+    return drawn
+
+
+WORDS = {
+    "paths": "test rollouts; grey the truth",
+    "energies": "change of the true H along six test rollouts",
+    "errors": "squared error along time, mean over the test rollouts",
+}
