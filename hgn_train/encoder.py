@@ -121,12 +121,15 @@ class VectorEncoder(nn.Module):
 class Moments(nn.Module):
     """Image moments of each frame, whitened over the data; nothing in them is learned.
 
-    A moment is Σ P_a(x) P_b(y) v over the pixel values v of a channel, with P the Legendre
-    polynomials and x and y from -1 to 1. Those of degree 1 are linear in where bodies are, to a
-    small part of a pixel. How bodies move is then in differences of nearly equal numbers, so all
-    moments of all frames are rotated to their principal directions, and each divided by its
-    deviation: velocities, and what in them does not follow from the positions, come out as large
-    as positions.
+    A moment is Σ P_a(x) P_b(y) v over the pixels of a channel, with P the Legendre polynomials and
+    x and y from -1 to 1. Those of degree 1 say where bodies are, to a small part of a pixel. What
+    is missing is how the grid falls on a body's edge, and that shows in products of neighbouring
+    pixels: v is the value, its square, or its product with the pixel to the right, below, or on
+    one of the two diagonals.
+
+    How bodies move is in differences of nearly equal numbers. So all moments of all frames are
+    rotated to their principal directions, and each is divided by its deviation: velocities, and
+    what in them does not follow from the positions, come out as large as positions.
 
     Arguments:
         frames: How many are stacked.
@@ -135,6 +138,8 @@ class Moments(nn.Module):
         degree: Highest a + b.
     """
 
+    NEIGHBOURS = ((0, 0), (0, 1), (1, 0), (1, 1), (1, -1))
+    """Rows down and columns right of the pixel that one is multiplied with."""
     FLOOR = 1e-5
     """Variance, as a share of the largest, below which a direction counts as noise."""
 
@@ -148,14 +153,16 @@ class Moments(nn.Module):
         along = legendre(x, degree)
         pairs = [(a, b) for a in range(degree + 1) for b in range(degree + 1 - a)]
         functions = [torch.outer(along[a], along[b]) for a, b in pairs]
-        self.register_buffer("functions", torch.stack(functions) / size)
-        self.size = frames * channels * len(functions)
+        self.register_buffer("functions", torch.stack(functions))
+        self.size = (1 + len(self.NEIGHBOURS)) * frames * channels * len(functions)
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("whitening", torch.eye(self.size))
 
     def raw(self, frames: Float[Tensor, "batch stacked height width"]) -> Tensor:
-        """The moments themselves, (batch, size)."""
-        return torch.einsum("bchw,mhw->bcm", frames.float(), self.functions).flatten(1)
+        """The moments themselves, (batch, size): of the values first, then of each product."""
+        products = [frames * frames.roll((-y, -x), (2, 3)) for y, x in self.NEIGHBOURS]
+        kinds = torch.stack([frames, *products], 1).float()
+        return torch.einsum("bkchw,mhw->bkcm", kinds, self.functions).flatten(1)
 
     def forward(self, frames: Float[Tensor, "batch stacked height width"]) -> Tensor:
         """Whitened moments, (batch, size): mean 0, deviation 1 or less."""
@@ -169,10 +176,14 @@ class Moments(nn.Module):
         """
         raw = self.raw(frames).double()
         mean = raw.mean(0)
-        variance, directions = torch.linalg.eigh((raw - mean).T @ (raw - mean) / len(raw))
+        kinds = (raw - mean).unflatten(1, (1 + len(self.NEIGHBOURS), -1))
+        scale = 1 / (kinds.pow(2).mean((0, 2), keepdim=True).sqrt() + 1e-12)
+        alike = (kinds * scale).flatten(1)  # values and products weigh the same
+        variance, directions = torch.linalg.eigh(alike.T @ alike / len(alike))
         floor = self.FLOOR * variance[-1] + 1e-12
+        whitening = directions / (variance.clamp(min=0) + floor).sqrt()
         self.mean.copy_(mean)
-        self.whitening.copy_(directions / (variance.clamp(min=0) + floor).sqrt())
+        self.whitening.copy_(scale.expand_as(kinds[:1]).reshape(-1, 1) * whitening)
 
 
 def legendre(x: Float[Tensor, " n"], degree: int) -> list[Tensor]:
