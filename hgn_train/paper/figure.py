@@ -31,6 +31,12 @@ class Need:
         """As in a sentence."""
         return f"{self.model} on {self.subject}"
 
+    @property
+    def folder(self) -> str:
+        """Name of the folder of its run; that of HGN as `hgn-train auto` calls it."""
+        words = (self.subject, "" if self.model == "hgn" else self.model, self.preset)
+        return "-".join(word for word in words if word)
+
     def is_met_by(self, other: Need) -> bool:
         """Whether a run of which the other is said will do."""
         same = (self.model, self.subject) == (other.model, other.subject)

@@ -103,7 +103,7 @@ def fit(run: Run) -> list[str]:
     """The words of a training on a data set of frames, or on a density."""
     model, subject = run.need.model, run.need.subject
     data = ["--target", subject] if subject in DENSITIES else ["--data", f"datasets/hgn/{subject}"]
-    return ["fit", "--model", model, *data, "--out", f"runs/{run.folder.name}"]
+    return ["fit", "--model", model, *data, "--out", f"runs/{run.need.folder}"]
 
 
 START = {"hgn": lambda run: ["auto", "--system", run.need.subject]}

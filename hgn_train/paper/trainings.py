@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import physim
@@ -23,6 +23,11 @@ from physim.errors import PhysimError
 
 Say = Callable[[str], None]
 
+MINUTES: dict[str, dict[str, dict[str, int]]] = {
+    "nhf": {preset: dict.fromkeys(DENSITIES, 3) for preset in ("paper", "small")},
+}
+"""About how long a training takes on one core, by model, preset and subject; beside HGN's own."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -32,19 +37,22 @@ class Training:
         need: What it shows.
         out: Its folder.
         data: Folder of the data set; None for a density, which is drawn from.
-        preset: Of its settings.
     """
 
     need: Need
     out: Path
     data: Path | None
-    preset: str
+
+    @property
+    def preset(self) -> str:
+        """Of its settings."""
+        return self.need.preset
 
     @property
     def minutes(self) -> float:
         """About how long it takes on one core, evaluation included; 0 where nobody knows."""
-        known: dict[str, dict[str, float]] = {"hgn": hgn.MINUTES.get(self.preset, {})}  # type: ignore[dict-item]
-        minutes = known.get(self.need.model, {}).get(self.need.subject)
+        known = hgn.MINUTES if self.need.model == "hgn" else MINUTES.get(self.need.model, {})
+        minutes = known.get(self.preset, {}).get(self.need.subject)
         return 0 if minutes is None else minutes + 1
 
     def commands(self) -> list[list[str]]:
@@ -78,13 +86,9 @@ def planned(needs: Iterable[Need], data: Path, folder: Path, preset: str) -> lis
         fits = need.preset or preset
         fits = fits if fits in PRESETS[need.model] else default(need.model)
         of = None if need.subject in DENSITIES else data / need.subject
-        trainings.append(Training(need, folder / f"{name_of(need)}-{fits}", of, fits))
+        said = replace(need, preset=fits)
+        trainings.append(Training(said, folder / said.folder, of))
     return sorted(trainings, key=lambda training: -training.minutes)
-
-
-def name_of(need: Need) -> str:
-    """How the folder of its run starts; that of HGN as `hgn-train auto` calls it."""
-    return need.subject if need.model == "hgn" else f"{need.subject}-{need.model}"
 
 
 def duration(trainings: Sequence[Training], workers: int) -> str:
