@@ -7,10 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from hgn_train.evaluation.image_report import movement
+from hgn_train.evaluation.markdown import table
 from hgn_train.paper import page
 from hgn_train.paper.figure import Drawing, Figure, Material, Need, Run
 
 COLUMNS = 15
+HEAD = [
+    "system",
+    "half speed",
+    "double speed",
+    "before",
+    "after",
+    "variance of H",
+    "H along / between",
+    "R² of q, p",
+]
 BASELINES: dict[str, str] = {}
 """Models whose forward rollout stands in the last rows, with their names in the picture."""
 
@@ -49,7 +60,9 @@ def draw(material: Material) -> Drawing:
         caption += "Last, the forward rollout of the baselines."
     else:
         caption += "No run of a pixel HNN was given."
-    return Drawing(drawn, caption.strip(), runs)
+    others = material.of("hgn")
+    caption = caption.strip() + "\n\n" + numbers(others)
+    return Drawing(drawn, caption, [*runs, *(one for one in others if one is not run)])
 
 
 def chosen(material: Material) -> Run:
@@ -82,6 +95,33 @@ def rows_of(run: Run) -> list[tuple[str, np.ndarray]]:
                 (name, arrays[f"speed_{speed}_drawn"][test]),
             ]
     return rows
+
+
+def numbers(runs: Sequence[Run]) -> str:
+    """Share explained of test rollouts of all systems, and whether the learned H is kept."""
+    rows = []
+    for run in runs:
+        results = run.results
+        cells = [run.need.subject]
+        if "beyond" in results:
+            beyond, speeds = results["beyond"], results["speeds"]
+            shares = [speeds["0.5"], speeds["2.0"], beyond["backward"], beyond["forward"]]
+            cells += [f"{part['share_explained']:.3f}" for part in shares]
+        else:
+            cells += ["–"] * 4
+        energy = results["splits"]["test"]["energy"]
+        cells += [f"{energy['variance']:.2g}", f"{energy['relative_spread']:.2g}"]
+        cells.append(f"{results['latent']['readout']['quadratic']:.3f}")
+        rows.append(cells)
+    extra = {run.results["beyond"]["extra"] for run in runs if "beyond" in run.results}
+    further = " and ".join(map(str, sorted(extra))) or "no"
+    text = (
+        "Share explained of test rollouts at other speeds, and of the frames before and after "
+        f"those trained on ({further} each way), against the simulator; variance of the learned H "
+        "along a rollout, and its deviation there over that between rollouts; R² of the true "
+        "state from the latent one:\n\n"
+    )
+    return text + table(HEAD, rows)
 
 
 def same(run: Run, other: Run, trajectory: int) -> np.ndarray:
