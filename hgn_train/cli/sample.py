@@ -1,8 +1,9 @@
-"""`hgn-train sample`: new trajectories."""
+"""`hgn-train sample`: new trajectories, or new points."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,18 +28,22 @@ from hgn_train.cli import options
     type=click.Path(path_type=Path),
     default=Path("samples.gif"),
     show_default=True,
-    help="A .gif, a .png of strips, or an .npz of arrays.",
+    help="A .gif, a .png of strips, or an .npz of arrays; for a nhf a .npy or .csv of points.",
 )
 @options.device_option
 def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, device: str) -> None:
     """Sample latent variables, roll them out along the learned H, and draw them.
 
+    Of a nhf these are points of the learned density.
+
     \b
     Example:
         hgn-train sample runs/pendulum -n 16 -o samples.gif
+        hgn-train sample runs/circle -n 10000 -o points.npy
     """
     import torch
 
+    from hgn_train import settings
     from hgn_train.cli.pictures import check_name, write_pictures
     from hgn_train.evaluation.judged import judged, to_bytes
     from hgn_train.evaluation.latents import fit_prior, sample_latents
@@ -48,8 +53,12 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
         raise PhysimError(
             f"-n, --frames: got {n} and {frames}, expected n from 1 and frames from 0"
         )
-    check_name(out)
     chosen = options.device_of(device)
+    if settings.load(run).model == "nhf":
+        write_points(run, n, seed, out, chosen)
+        click.echo(f"{out}: {n} sampled points")
+        return
+    check_name(out)
     it = judged(run, chosen)
     if kind == "mixture" and not (run / "checkpoints" / "prior.safetensors").is_file():
         fit_prior(run, chosen)
@@ -60,3 +69,30 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
     length = frames or it.frames
     write_pictures(out, to_bytes(images)[:, :length], {"q": q, "p": p, "energy": energy})
     click.echo(f"{out}: {n} sampled trajectories of {length} frames")
+
+
+def write_points(run: Path, n: int, seed: int, out: Path, device: Any) -> None:
+    """Samples of a flow as a file, a row a point.
+
+    Raises:
+        PhysimError: The file cannot be written, or is to have another ending.
+    """
+    import numpy as np
+    import torch
+
+    from hgn_train import checkpoint, points
+    from physim.errors import PhysimError
+
+    if out.suffix not in points.SUFFIXES:
+        raise PhysimError(
+            f"--out: got '{out}', expected a name ending in {', '.join(points.SUFFIXES)}"
+        )
+    model: Any = checkpoint.load_model(run, device)[0]
+    drawn = model.sample((n,), torch.Generator(device).manual_seed(seed)).cpu().numpy()
+    try:
+        if out.suffix == ".npy":
+            np.save(out, drawn)
+        else:
+            np.savetxt(out, drawn, fmt="%.9g", delimiter=",")
+    except OSError as error:
+        raise PhysimError(f"{out}: cannot be written ({error.strerror})") from None

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from hgn_train import checkpoint, data
+from hgn_train import checkpoint, data, models
 from hgn_train.data import Source
+from physim.errors import PhysimError
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,12 @@ def judged(run: Path, device: torch.device, folder: str | None = None) -> Judged
         The model with its data.
 
     Raises:
-        PhysimError: No run, a damaged checkpoint, or data that does not fit.
+        PhysimError: No run, one of a model without frames, a damaged checkpoint, or data that does
+            not fit.
     """
     model, settings, _ = checkpoint.load_model(run, device)
+    if models.find(settings.model).evaluation != "images":
+        raise PhysimError(f"{run}: is a run of '{settings.model}', which draws no frames")
     source = data.open_source(folder or settings.data)
     data.check_fits(settings.network, source)
     network = settings.network

@@ -161,3 +161,24 @@ def test_wrong_target_is_one_sentence(tmp_path, capsys, target, sentence):
     assert status == 2
     assert sentence in err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("ending", [".npy", ".csv"])
+def test_samples_can_be_a_target(flows, tmp_path, capsys, ending):
+    path = tmp_path / f"points{ending}"
+    status, out, err = run(capsys, "sample", flows / "space", "-n", 50, "--seed", 4, "-o", path)
+    assert status == 0, err
+    assert "50 sampled points" in out
+    assert points.read(str(path)).first.shape == (45, 3)
+
+
+def test_what_a_flow_does_not_do_is_one_sentence(flows, tmp_path, capsys):
+    status, _, err = run(capsys, "sample", flows / "line", "-o", tmp_path / "points.gif")
+    assert status == 2
+    assert "expected a name ending in .npy, .csv" in err
+    status, _, err = run(capsys, "rollout", flows / "line", "-o", tmp_path / "rollout.gif")
+    assert status == 2
+    assert "is a run of 'nhf', which draws no frames" in err
+    status, _, err = run(capsys, "sample", flows / "line", "-o", tmp_path / "none" / "points.npy")
+    assert status == 2
+    assert "cannot be written" in err
