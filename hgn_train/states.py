@@ -125,7 +125,7 @@ def open_states(folder: str, network: Any) -> States:
     Raises:
         PhysimError: There is none, it holds no states, or states of another size.
     """
-    source = _source(folder)
+    source = data.open_source(folder)
     dimension = source.dataset.train.q.shape[-1]
     if dimension != network.dimension:
         raise PhysimError(
@@ -144,18 +144,9 @@ def adapt(network: dict[str, Any], folder: str) -> str:
     Returns:
         Name of the data's system.
     """
-    source = _source(folder)
+    source = data.open_source(folder)
     network.setdefault("dimension", int(source.dataset.train.q.shape[-1]))
     return source.system
-
-
-def _source(folder: str) -> Source:
-    source = data.open_source(folder)
-    for split in source.dataset.splits.values():
-        for name in ("q", "p"):
-            if len(split) and name not in split.names:
-                raise PhysimError(f"{folder}: holds no '{name}', which a model of states needs")
-    return source
 
 
 def derivative_error(

@@ -32,7 +32,10 @@ def _setting(name: str, text: str) -> Any:
 
 
 @click.command(short_help="Train a model.")
-@click.option("--model", default="hgn", show_default=True, help="Which model.")
+@click.option(
+    "--model", default="hgn", show_default=True, help="hgn, hnn, mlp (baseline of hnn) or nhf."
+)
+@click.option("--input", "seen", help="What hnn is shown: state or pixels.  [default: state]")
 @click.option(
     "--data",
     "--target",
@@ -58,6 +61,7 @@ def _setting(name: str, text: str) -> Any:
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(
     model: str,
+    seen: str | None,
     data: str | None,
     preset: str | None,
     out: Path,
@@ -76,6 +80,7 @@ def command(
     \b
     Example:
         hgn-train fit --data datasets/hgn-pendulum --preset small --out runs/pendulum
+        hgn-train fit --model hnn --data datasets/hnn/pendulum --out runs/pendulum-hnn
         hgn-train fit --model nhf --target circle --out runs/circle
         torchrun --nproc-per-node 2 -m hgn_train fit --data datasets/hgn-pendulum --out runs/two
     """
@@ -90,7 +95,10 @@ def command(
     elif data is None:
         raise click.UsageError("Missing option '--data'.")
     else:
-        network, of_train = split_settings(changes(given, changed), model)
+        asked = changes(given, changed)
+        if wanted := asked.pop("input", seen):
+            model = models.that_sees(model, wanted)
+        network, of_train = split_settings(asked, model)
         system = models.find(model).adapt(network, data)
         preset = preset or default(model)
         chosen = settings_of(preset, data, model, network, of_train, system)

@@ -28,6 +28,7 @@ are those of rollouts from the true first states, integrated for the time in the
 HEAD = [
     "system",
     "model",
+    "preset",
     "seed",
     "steps × batch",
     "training",
@@ -52,11 +53,10 @@ def tables(found: Sequence[dict[str, Any]]) -> str:
         Markdown.
     """
     parts = [INTRODUCTION, table(HEAD, [_cells(results) for results in found])]
-    pairs = [row for row in (_factors(s, found) for s in REPORTED) if row]
-    if pairs:
-        head = ["system", "energy, baseline / HNN", "the same, reported"]
-        parts += ["", "By how much the HNN keeps the energy better, by first seeds:", ""]
-        parts.append(table(head, pairs))
+    factors = _factors(found)
+    if factors:
+        head = ["system", "preset", "seed", "energy, baseline / HNN", "the same, reported"]
+        parts += ["", "By how much the HNN keeps the energy better:", "", table(head, factors)]
     return "\n".join(parts) + "\n"
 
 
@@ -68,6 +68,7 @@ def _cells(results: dict[str, Any]) -> list[str]:
     return [
         results["system"],
         settings["model"],
+        settings["preset"],
         str(settings["train"]["seed"]),
         f"{training.get('steps', 0):,} × {settings['train']['batch_size']}",
         f"{training['seconds']:.0f} s" if "seconds" in training else "–",
@@ -81,22 +82,24 @@ def _cells(results: dict[str, Any]) -> list[str]:
     ]
 
 
-def _factors(system: str, found: Sequence[dict[str, Any]]) -> list[str]:
-    """A row of factors, if both models are there."""
-    energies: dict[str, float] = {}
+def _factors(found: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """A row for each system, preset and seed of which there are both models."""
+    energies: dict[tuple[str, str, int], dict[str, float]] = {}
     for results in found:
-        if results["system"] == system:
-            energies.setdefault(
-                results["settings"]["model"], results["rollout"]["energy"]["error"]
+        settings = results["settings"]
+        key = (results["system"], settings["preset"], settings["train"]["seed"])
+        model = settings["model"]
+        energies.setdefault(key, {})[model] = results["rollout"]["energy"]["error"]
+    cells = []
+    for (system, preset, seed), of_model in energies.items():
+        if {"hnn", "mlp"} <= of_model.keys():
+            factor = f"{of_model['mlp'] / of_model['hnn']:.3g}"
+            reported = REPORTED.get(system)
+            theirs = (
+                f"{float(reported['mlp'][1]) / float(reported['hnn'][1]):.3g}" if reported else "–"
             )
-    if not {"hnn", "mlp"} <= energies.keys():
-        return []
-    reported = REPORTED[system]
-    return [
-        system,
-        f"{energies['mlp'] / energies['hnn']:.3g}",
-        f"{float(reported['mlp'][1]) / float(reported['hnn'][1]):.3g}",
-    ]
+            cells.append([system, preset, str(seed), factor, theirs])
+    return cells
 
 
 def comparisons(found: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str, str, bytes]]:

@@ -51,7 +51,10 @@ MODELS: dict[str, Kind] = {
     )
 }
 
-__all__ = ["MODELS", "Kind", "Model", "find"]
+__all__ = ["INPUTS", "MODELS", "Kind", "Model", "find", "that_sees"]
+
+INPUTS = {"images": "pixels", "states": "state"}
+"""What a model is shown, in a word, by the module that judges it."""
 
 
 def find(name: str) -> Kind:
@@ -73,3 +76,32 @@ def find(name: str) -> Kind:
     if name not in MODELS:
         raise PhysimError(unknown("model", name, MODELS))
     return MODELS[name]
+
+
+def that_sees(name: str, wanted: str) -> str:
+    """The variant of a model that is shown something else.
+
+    Arguments:
+        name: One of `MODELS`.
+        wanted: `pixels` or `state`.
+
+    Returns:
+        Its name.
+
+    Raises:
+        PhysimError: The model has no such variant.
+
+    Example:
+        >>> that_sees("hnn", "state")
+        'hnn'
+    """
+    variants = {
+        INPUTS.get(MODELS[variant].evaluation, ""): variant
+        for variant in (find(name).name, f"pixel-{name}")
+        if variant in MODELS
+    }
+    if wanted not in variants:
+        raise PhysimError(
+            f"input: got '{wanted}', expected {' or '.join(filter(None, variants))} for {name}"
+        )
+    return variants[wanted]

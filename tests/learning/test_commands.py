@@ -162,7 +162,7 @@ BAD = {
     "nothing to resume": (["fit", "--resume", "--out", "OUT"], "no run in this folder"),
     "no data": (["fit", "--data", "nowhere", "--out", "OUT"], "nowhere"),
     "a setting that does not exist": (
-        ["fit", "--data", "DATA", "--preset", "test", "--set", "stepz=3", "--out", "OUT"],
+        ["fit", "--data", "DATA", "--preset", "test", "--set", "stepss=3", "--out", "OUT"],
         "did you mean 'steps'",
     ),
     "a value of another type": (
