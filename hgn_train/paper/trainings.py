@@ -173,7 +173,8 @@ class Worker:
         training.out.parent.mkdir(parents=True, exist_ok=True)
         self.log = training.out.with_name(f"{training.out.name}.log")
         self.log.write_bytes(b"")
-        self.say(f"{training.need}: training; {self.log} tells how far it is")
+        metrics = training.out / "metrics.jsonl"
+        self.say(f"{training.need}: training; the steps done are in {metrics}")
         self._next()
 
     def look(self) -> None:
