@@ -26,6 +26,7 @@ OF_SYSTEM: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
     "hgn": hgn.OF_SYSTEM,
     "hnn": hnn.OF_SYSTEM,
     "mlp": hnn.OF_SYSTEM,
+    "nhf": nhf.OF_SYSTEM,
 }
 """What of a preset's training differs between systems: by model, preset and system."""
 
