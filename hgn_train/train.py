@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,12 +26,16 @@ from torch import Tensor, nn
 from hgn_train import checkpoint, data, models, step
 from hgn_train.checkpoint import Checkpoint
 from hgn_train.log import Log, Pictures, Report
-from hgn_train.models.model import Batches, Scores
+from hgn_train.models.model import Batches
+from hgn_train.scores import Scores
 from hgn_train.settings import RunSettings, TrainSettings
 from physim.errors import PhysimError
 
 COLLAPSED_SHARE = 0.1
 """Below this share explained a model that is done has learned little but a mean."""
+
+_building = threading.Lock()
+"""Weights are drawn from PyTorch's global generator, which trainings in threads share."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ def fit(
     devices: int | str = "auto",
     report: Report | None = None,
     progress: bool = False,
+    asked: list[str] | None = None,
 ) -> Outcome:
     """Train a model and keep everything in a folder.
 
@@ -85,6 +91,8 @@ def fit(
         devices: How many; `auto` takes one on a CPU, and all GPUs.
         report: Called with each line of metrics.
         progress: Whether a progress bar is shown.
+        asked: A list to which another thread adds a word to have the training saved and stopped;
+            by default SIGTERM and SIGINT do.
 
     Returns:
         How it ended.
@@ -122,7 +130,7 @@ def fit(
     material = kind.open(settings.data, settings.network)
 
     # model: the same weights for the same seed, whatever was drawn before
-    with torch.random.fork_rng(devices=[]):
+    with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(data.stream(t.seed, 0))
         model: Any = kind.build(settings.network)
     train = material.train(
@@ -166,7 +174,7 @@ def fit(
 
     with (
         contextlib.closing(log) if log is not None else contextlib.nullcontext(),
-        stop_signals() as signals,
+        stop_signals() if asked is None else contextlib.nullcontext(asked) as signals,
         deterministic(t.deterministic),
         flushed_denormals(),
         threads(t.threads),
@@ -182,12 +190,12 @@ def fit(
             update(done, rate, train.batch(done), draws, decay)
             done += 1
 
-            asked = bool(signals)
+            stop = bool(signals)
             if (
                 fabric.world_size > 1
             ):  # all processes must agree, so they ask each other now and then
-                asked = done % t.log_every == 0 and asked_anywhere(fabric, asked)
-            final = done == t.steps or asked
+                stop = done % t.log_every == 0 and asked_anywhere(fabric, stop)
+            final = done == t.steps or stop
             if done % t.log_every == 0 or final or done % t.save_every == 0:
                 bad = int(update.first_bad)
                 if bad < t.steps or not all_finite(model):
@@ -213,7 +221,7 @@ def fit(
                     save(done, checkpoint.BEST)
             if done % t.save_every == 0 or final:
                 save(done)
-            if asked:
+            if stop:
                 stopped = signals[0] if signals else "SIGTERM"
                 break
     seconds, busy = time.perf_counter() - started, time.process_time() - began
