@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,21 @@ import numba
 
 subroutine = numba.njit(error_model="numpy")
 """Compiles a function that kernels of the same file call; a division by zero is inf or nan."""
+
+
+def start_without_scipy() -> None:
+    """Load Numba's functions for arrays without those that SciPy's BLAS computes.
+
+    Numba imports SciPy for them when it first compiles, which takes longer than loading all our
+    kernels, and no kernel multiplies matrices. For a process that compiles nothing but kernels.
+    """
+    if "scipy" in sys.modules:
+        return
+    sys.modules["scipy"] = None  # type: ignore[assignment]  # an import of it fails
+    try:
+        import numba.np.arraymath  # noqa: F401
+    finally:
+        del sys.modules["scipy"]
 
 
 class Kernel:

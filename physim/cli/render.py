@@ -116,6 +116,7 @@ def command(
         physim render --system two_body --n 1000 --param G=0.9:1.1 --out datasets/mine
     """
     from physim.errors import RecipeError
+    from physim.kernels import start_without_scipy
     from physim.recipe import Recipe, load
     from physim.rendering import render
 
@@ -142,6 +143,7 @@ def command(
 
     total = made.n + (made.n_test or 0)
     with _Progress(made.name, total, quiet, busy=scheduler is None) as progress:
+        start_without_scipy()
         try:
             summary = render(
                 made,
