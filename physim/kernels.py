@@ -12,6 +12,9 @@ import numba
 subroutine = numba.njit(error_model="numpy")
 """Compiles a function that kernels of the same file call; a division by zero is inf or nan."""
 
+inlined = numba.njit(error_model="numpy", forceinline=True)
+"""The same for what is called so often that even passing the arrays on would count."""
+
 
 def start_without_scipy() -> None:
     """Load Numba's functions for arrays without those that SciPy's BLAS computes.

@@ -27,7 +27,7 @@ from numba import types
 from numba.extending import intrinsic
 from zlib_ng import zlib_ng
 
-from physim.kernels import kernel, subroutine
+from physim.kernels import inlined, kernel, subroutine
 
 SHORTEST, LONGEST = 3, 258
 """Lengths of a match that deflate can express."""
@@ -40,6 +40,9 @@ LITERALS, DISTANCES, PRECODE = 286, 30, 19
 
 SEGMENT, NOISE = 1024, 240
 """So many bytes are noise if so many values occur in them; of uniform bytes it is 251 ± 2."""
+
+WIDTH = 64
+"""Bytes that are compared at once."""
 
 END = 256
 """The symbol that ends a block."""
@@ -112,6 +115,21 @@ def _store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
+def _equal(typingctx: Any, array: Any, index: Any, distance: Any) -> Any:
+    """Which of the 64 bytes from `index` on repeat those `distance` before, lowest bit first."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        lanes = ir.VectorType(ir.IntType(8), WIDTH).as_pointer()
+        words = []
+        for at in (args[1], builder.sub(args[1], args[2])):
+            words.append(builder.load(builder.bitcast(builder.gep(data, [at]), lanes), align=1))
+        return builder.bitcast(builder.icmp_unsigned("==", *words), ir.IntType(64))
+
+    return types.uint64(array, types.int64, types.int64), code
+
+
+@intrinsic
 def _trailing_zeros(typingctx: Any, value: Any) -> Any:
     """Number of zero bits below the lowest one of a word that is not zero."""
 
@@ -121,18 +139,22 @@ def _trailing_zeros(typingctx: Any, value: Any) -> Any:
     return types.int64(types.uint64), code
 
 
-@subroutine
+@inlined
 def _match_length(data, i, distance, limit):
     """How many bytes from `i` on repeat those `distance` before, at most `limit`."""
+    if limit >= 8:
+        difference = _load(data, i) ^ _load(data, i - distance)
+        if difference:  # as in most that are tried
+            return _trailing_zeros(difference) >> 3
     n = 0
-    while n + 8 <= limit:
-        difference = _load(data, i + n) ^ _load(data, i + n - distance)
-        if difference:
-            return n + (_trailing_zeros(difference) >> 3)
-        n += 8
+    while n < limit and i + n + WIDTH <= data.size:
+        different = ~_equal(data, i + n, distance)
+        if different:
+            return min(n + _trailing_zeros(different), limit)
+        n += WIDTH
     while n < limit and data[i + n] == data[i + n - distance]:
         n += 1
-    return n
+    return min(n, limit)
 
 
 @subroutine
@@ -228,7 +250,7 @@ def _codes(lengths, out):
         out[symbol] = backwards
 
 
-@subroutine
+@inlined
 def _put(out, state, value, width):
     """Append `width` ≤ 48 bits; `state` is (position, bits kept back, how many)."""
     at, kept, held = state
@@ -336,6 +358,7 @@ def _deflate(data, distances, bucket, stride, block, out):
     distance_lengths = np.empty(DISTANCES, np.int64)
     distance_codes = np.empty(DISTANCES, np.int64)
     state = (0, np.uint64(0), 0)
+    alone = stride == 1 and distances.size == 1
     i = 0
     last = False
     while not last:
@@ -371,7 +394,14 @@ def _deflate(data, distances, bucket, stride, block, out):
                 frequency[257 + _LENGTH_CODE[best]] += 1
                 distance_frequency[bucket[nearest]] += 1
             else:
-                for _ in range(min(stride, data.size - i)):
+                taken = stride
+                if alone and distances[0] <= i and i + WIDTH <= data.size:
+                    # as far as no three bytes repeat
+                    same = _equal(data, i, distances[0])
+                    same &= (same >> np.uint64(1)) & (same >> np.uint64(2))
+                    taken = _trailing_zeros(same | np.uint64(1 << (WIDTH - 3)))
+                    taken = min(taken, block - n, checked + SEGMENT - i)
+                for _ in range(min(taken, data.size - i)):
                     tokens[n] = data[i]
                     frequency[data[i]] += 1
                     n += 1
