@@ -101,6 +101,9 @@ class VectorEncoder(nn.Module):
         self.layers = nn.ModuleList(layers)
         seen = channels * size * size + (self.moments.size if self.moments is not None else 0)
         self.head = linear(seen, 2 * latent)
+        if self.moments is not None:  # corrections, of which most are noise: start without them
+            with torch.no_grad():
+                self.head.weight[:, -self.moments.products :] = 0
         self.size = 0
         _start_log_sigma(self.head, latent, log_sigma)
 
@@ -122,26 +125,29 @@ class Moments(nn.Module):
     """Image moments of each frame, whitened over the data; nothing in them is learned.
 
     A moment is Σ P_a(x) P_b(y) v over the pixels of a channel, with P the Legendre polynomials and
-    x and y from -1 to 1. Those of degree 1 say where bodies are, to a small part of a pixel. What
-    is missing is how the grid falls on a body's edge, and that shows in products of neighbouring
-    pixels: v is the value, its square, or its product with the pixel to the right, below, or on
-    one of the two diagonals.
+    x and y from -1 to 1. Those of degree 1 say where bodies are, to a part of a pixel. What is
+    missing is how the grid falls on a body's edge, and that shows in the moments of products: v is
+    the pixel's value in the first part, and in the second its square, or its product with the
+    pixel to the right, below, or on one of the two diagonals.
 
-    How bodies move is in differences of nearly equal numbers. So all moments of all frames are
-    rotated to their principal directions, and each is divided by its deviation: velocities, and
-    what in them does not follow from the positions, come out as large as positions.
+    How bodies move is in differences of nearly equal numbers. So the first part, of all frames, is
+    rotated to its principal directions, and each is divided by its deviation: velocities, and what
+    in them does not follow from the positions, come out as large as positions. The second part is
+    what the first does not already say, rotated and divided likewise.
 
     Arguments:
         frames: How many are stacked.
         channels: Channels of a frame.
         size: Pixels a side.
-        degree: Highest a + b.
+        degree: Highest a + b of the first part; that of the second is 1.
     """
 
     NEIGHBOURS = ((0, 0), (0, 1), (1, 0), (1, 1), (1, -1))
     """Rows down and columns right of the pixel that one is multiplied with."""
     FLOOR = 1e-5
     """Variance, as a share of the largest, below which a direction counts as noise."""
+    CORRECTION = 0.1
+    """Deviation of the second part: much of it is noise, so it is learned after the first."""
 
     functions: Tensor
     mean: Tensor
@@ -151,18 +157,22 @@ class Moments(nn.Module):
         super().__init__()
         x = (torch.arange(size) + 0.5) / size * 2 - 1
         along = legendre(x, degree)
-        pairs = [(a, b) for a in range(degree + 1) for b in range(degree + 1 - a)]
+        pairs = [(a, n - a) for n in range(degree + 1) for a in range(n + 1)]
         functions = [torch.outer(along[a], along[b]) for a, b in pairs]
         self.register_buffer("functions", torch.stack(functions))
-        self.size = (1 + len(self.NEIGHBOURS)) * frames * channels * len(functions)
+        self.values = frames * channels * len(functions)
+        self.products = frames * channels * len(self.NEIGHBOURS) * 3
+        self.size = self.values + self.products
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("whitening", torch.eye(self.size))
 
     def raw(self, frames: Float[Tensor, "batch stacked height width"]) -> Tensor:
-        """The moments themselves, (batch, size): of the values first, then of each product."""
+        """The moments themselves, (batch, size), those of products last."""
+        frames = frames.float()
         products = [frames * frames.roll((-y, -x), (2, 3)) for y, x in self.NEIGHBOURS]
-        kinds = torch.stack([frames, *products], 1).float()
-        return torch.einsum("bkchw,mhw->bkcm", kinds, self.functions).flatten(1)
+        first = torch.einsum("bchw,mhw->bcm", frames, self.functions)
+        second = torch.einsum("bchw,mhw->bcm", torch.cat(products, 1), self.functions[:3])
+        return torch.cat([first.flatten(1), second.flatten(1)], 1)
 
     def forward(self, frames: Float[Tensor, "batch stacked height width"]) -> Tensor:
         """Whitened moments, (batch, size): mean 0, deviation 1 or less."""
@@ -176,14 +186,24 @@ class Moments(nn.Module):
         """
         raw = self.raw(frames).double()
         mean = raw.mean(0)
-        kinds = (raw - mean).unflatten(1, (1 + len(self.NEIGHBOURS), -1))
-        scale = 1 / (kinds.pow(2).mean((0, 2), keepdim=True).sqrt() + 1e-12)
-        alike = (kinds * scale).flatten(1)  # values and products weigh the same
-        variance, directions = torch.linalg.eigh(alike.T @ alike / len(alike))
-        floor = self.FLOOR * variance[-1] + 1e-12
-        whitening = directions / (variance.clamp(min=0) + floor).sqrt()
+        first, second = (raw - mean).split([self.values, self.products], 1)
+        of_first = self.directions(first)
+        said = first @ of_first
+        known = torch.linalg.solve(
+            said.T @ said + self.FLOOR * len(raw) * torch.eye(self.values, dtype=raw.dtype),
+            said.T @ second,
+        )
+        of_second = self.CORRECTION * self.directions(second - said @ known)
         self.mean.copy_(mean)
-        self.whitening.copy_(scale.expand_as(kinds[:1]).reshape(-1, 1) * whitening)
+        self.whitening.zero_()
+        self.whitening[: self.values, : self.values] = of_first
+        self.whitening[self.values :, self.values :] = of_second
+        self.whitening[: self.values, self.values :] = -of_first @ known @ of_second
+
+    def directions(self, x: Tensor) -> Tensor:
+        """Principal directions of rows with mean 0, each over its deviation."""
+        variance, directions = torch.linalg.eigh(x.T @ x / len(x))
+        return directions / (variance.clamp(min=0) + self.FLOOR * variance[-1] + 1e-12).sqrt()
 
 
 def legendre(x: Float[Tensor, " n"], degree: int) -> list[Tensor]:

@@ -33,7 +33,9 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "inference_frames": 5,
             "anchor": "middle",
             "state": "vector",
+            "transform": False,
             "encoder": ((32, 32), (64, 64), (64,)),
+            "moments": 3,
             "standardize": True,
             "precise_encoder": True,
             "hamiltonian": (128, 128),
@@ -48,7 +50,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {
             "steps": 3000,
             "batch_size": 32,
-            "trajectories": 5000,
+            "trajectories": 10_000,
             "learning_rate": 2e-3,
             "warmup": 100,
             "final_learning_rate": 0.01,
@@ -97,8 +99,8 @@ OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
     "small": {
         "mass_spring": {"steps": 1000},
         "pendulum": {"steps": 4000},
-        "two_body": {"steps": 2500},
-        "three_body": {"steps": 4000},
+        "two_body": {"steps": 4000},
+        "three_body": {"steps": 6000},
     },
 }
 """What of the training differs between systems."""

@@ -183,13 +183,15 @@ def test_moments_are_sums_over_pixels():
     frames = torch.zeros(1, 2, 8, 8)
     frames[0, 1, 5, 2], frames[0, 1, 6, 2] = 3.0, 2.0
     x, y, z = 2.5 / 8 * 2 - 1, 5.5 / 8 * 2 - 1, 6.5 / 8 * 2 - 1
-    first = torch.tensor([1, x, (3 * x**2 - 1) / 2, y, x * y, (3 * y**2 - 1) / 2])
-    second = torch.tensor([1, x, (3 * x**2 - 1) / 2, z, x * z, (3 * z**2 - 1) / 2])
-    expected = torch.zeros(6, 2, 6)
-    expected[0, 1] = 3 * first + 2 * second
-    expected[1, 1] = 9 * first + 4 * second
-    expected[3, 1] = 6 * first
-    torch.testing.assert_close(moments.raw(frames), expected.flatten()[None])
+    first = torch.tensor([1, x, y, (3 * x**2 - 1) / 2, x * y, (3 * y**2 - 1) / 2])
+    second = torch.tensor([1, x, z, (3 * x**2 - 1) / 2, x * z, (3 * z**2 - 1) / 2])
+    expected = torch.zeros(2, 6)
+    expected[1] = 3 * first + 2 * second
+    of_products = torch.zeros(5, 2, 3)
+    of_products[0, 1] = 9 * first[:3] + 4 * second[:3]
+    of_products[2, 1] = 6 * first[:3]
+    everything = torch.cat([expected.flatten(), of_products.flatten()])
+    torch.testing.assert_close(moments.raw(frames), everything[None])
 
 
 def test_whitened_moments_show_small_velocities():
@@ -206,13 +208,23 @@ def test_whitened_moments_show_small_velocities():
     frames = body[:, :, None] * body[0, 0, :, None]
     moments = Moments(frames=2, channels=1, size=32, degree=1)
     moments.prepare(frames)
-    seen = moments(frames)
-    torch.testing.assert_close(seen.mean(0), torch.zeros(36), atol=1e-3, rtol=0)
+    seen = moments(frames)[:, : moments.values]
+    torch.testing.assert_close(seen.mean(0), torch.zeros(6), atol=1e-3, rtol=0)
     covariance = seen.T @ seen / len(seen)
     torch.testing.assert_close(covariance.diag()[-2:], torch.ones(2), atol=0.2, rtol=0)
     assert (covariance - torch.diag(covariance.diag())).abs().max() < 1e-2
     directions = torch.cat([seen[:, -2:].T, own[None]])
     assert torch.corrcoef(directions)[2, :2].abs().max() > 0.99
+
+
+def test_moments_of_products_are_what_the_values_do_not_say():
+    generator = torch.Generator().manual_seed(5)
+    frames = torch.rand(400, 2, 8, 8, generator=generator)
+    moments = Moments(frames=2, channels=1, size=8, degree=1)
+    moments.prepare(frames)
+    first, second = moments(frames).split([moments.values, moments.products], 1)
+    assert (first.T @ second / len(frames)).abs().max() < 1e-3
+    torch.testing.assert_close(second.std(0), torch.full((30,), 0.1), atol=0.01, rtol=0)
 
 
 @pytest.mark.parametrize(
