@@ -83,6 +83,16 @@ def test_gradient_reaches_every_parameter(name):
             assert weight.grad.abs().max() > 0, key
 
 
+def test_compiled_whole_equals_eager():
+    """One graph, no break."""
+    model = tiny(dtype=torch.float32, substeps=1)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    points, _ = states(model)
+    drawn = model.draws(len(points), generator())
+    expected, found = model({"points": points}, drawn), compiled({"points": points}, drawn)
+    torch.testing.assert_close(found["loss"], expected["loss"], rtol=1e-5, atol=1e-6)
+
+
 def test_samples_carry_gradients():
     model = tiny()
     model.rsample((16,), generator()).square().mean().backward()
