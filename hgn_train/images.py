@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from hgn_train import data
 from hgn_train.data import Batches, Source
+from hgn_train.scores import Scores
 
 if TYPE_CHECKING:
     from hgn_train.models import model
@@ -54,11 +56,13 @@ class Images:
 
     Attributes:
         source: The data set.
-        frames: Length of the windows.
+        frames: Length of the rollouts that a model is judged on.
+        window: Length of the windows that it is trained on; 0 for the same.
     """
 
     source: Source
     frames: int
+    window: int = 0
 
     @property
     def collapse(self) -> str:
@@ -82,7 +86,8 @@ class Images:
     ) -> Batches:
         """Windows of the training split."""
         split = self.source.dataset.train
-        return Batches(split, names, device, batch_size, seed, n, self.frames, rank, world_size)
+        length = self.window or self.frames
+        return Batches(split, names, device, batch_size, seed, n, length, rank, world_size)
 
     def held_out(
         self, names: Sequence[str], device: torch.device, seed: int, n: int = 0
@@ -95,16 +100,32 @@ class Images:
     @torch.no_grad()
     def reference(self, train: model.Batches, held_out: model.Batches) -> float:
         """Error on held-out frames of the average training frame."""
-        total, n = torch.zeros(()), 0
-        for rows in data.slices(min(train.n, 2000), 200):
-            images = pixels(train.rows(torch.arange(rows.start, rows.stop))["image"])
-            total = images.sum((0, 1)) + total.to(images)
-            n += images.shape[0] * images.shape[1]
+        average = torch.from_numpy(average_image(self.source)).float().permute(2, 0, 1)
         errors = []
         for rows in data.slices(held_out.n, 64):
-            images = pixels(held_out.rows(torch.arange(rows.start, rows.stop))["image"])
-            errors.append(((images - total / n) ** 2).mean((1, 2, 3, 4)))
+            truth = pixels(held_out.rows(torch.arange(rows.start, rows.stop))["image"])
+            errors.append(((truth - average.to(truth.device)) ** 2).mean((1, 2, 3, 4)))
         return float(torch.cat(errors).mean())
+
+
+def average_image(source: Source) -> np.ndarray:
+    """Mean frame of up to 2,000 training trajectories, (height, width, channel), 0 to 1."""
+    split = source.dataset.train
+    return split.image[: min(len(split), 2000)].mean((0, 1), dtype=np.float64) / 255
+
+
+def rollout_errors(rollout: Rollout, images: UInt8[Tensor, ...]) -> Scores:
+    """Mean squared errors of rollouts against true frames, and some of both to look at.
+
+    Arguments:
+        rollout: The model's, (batch, time, …).
+        images: (batch, time, height, width, channel).
+
+    Returns:
+        One error a rollout.
+    """
+    drawn, truth = rollout.images.float(), pixels(images)
+    return Scores(((drawn - truth) ** 2).mean((1, 2, 3, 4)), (truth[:4], drawn[:4]))
 
 
 def open_images(folder: str, network: Any) -> Images:
@@ -125,6 +146,11 @@ def open_images(folder: str, network: Any) -> Images:
     return Images(source, network.frames)
 
 
+def system_of(network: dict[str, Any], folder: str) -> str:
+    """Name of a data set's system; nothing else of a model of frames follows from it."""
+    return data.open_source(folder).system
+
+
 def adapt(network: dict[str, Any], folder: str) -> str:
     """Take dt from the data where it is not given, as the model's time is the data's.
 
@@ -135,6 +161,5 @@ def adapt(network: dict[str, Any], folder: str) -> str:
     Returns:
         Name of the data's system.
     """
-    source = data.open_source(folder)
-    network.setdefault("dt", source.dt)
-    return source.system
+    network.setdefault("dt", data.open_source(folder).dt)
+    return system_of(network, folder)

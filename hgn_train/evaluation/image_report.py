@@ -64,6 +64,8 @@ def rows(results: Results) -> list[tuple[str, str]]:
     table.append(("SyMetric: distance from symplectic", f"{symetric['distance']:.3g}"))
     samples = results["samples"]
     for key, name in SAMPLES.items():
+        if key not in samples:
+            continue
         table.append(
             (f"to the nearest training frame, MSE × 1e4: {name}", f"{1e4 * samples[key]:.2f}")
         )
@@ -118,14 +120,12 @@ def pictures(
     found += [
         ("error.png", CAPTIONS["error.png"], figures.error_per_frame(results)),
         ("samples.png", CAPTIONS["samples.png"], figures.sample_rows(arrays, "mixture")),
-        (
-            "samples-normal.png",
-            CAPTIONS["samples-normal.png"],
-            figures.sample_rows(arrays, "normal"),
-        ),
         ("energy.png", CAPTIONS["energy.png"], figures.energy_along_time(arrays)),
         ("phase.png", CAPTIONS["phase.png"], figures.phase_portrait(arrays)),
     ]
+    if "samples_normal" in arrays:
+        normal = figures.sample_rows(arrays, "normal")
+        found.append(("samples-normal.png", CAPTIONS["samples-normal.png"], normal))
     if (run / "metrics.jsonl").is_file():
         found.append(("training.png", CAPTIONS["training.png"], figures.training_curve(run)))
     return found

@@ -77,6 +77,7 @@ def tables(found: Sequence[dict[str, Any]]) -> str:
 
 HEAD = [
     "system",
+    "model",
     "preset",
     "seed",
     "frames seen",
@@ -91,6 +92,7 @@ HEAD = [
 ]
 HEAD_BEYOND = [
     "system",
+    "model",
     "preset",
     "seed",
     "further forward",
@@ -108,7 +110,8 @@ HEAD_BEYOND = [
 
 def _name(results: dict[str, Any]) -> list[str]:
     settings = results["settings"]
-    return [results["system"], settings["preset"], str(settings["train"]["seed"])]
+    seed = str(settings["train"]["seed"])
+    return [results["system"], settings["model"], settings["preset"], seed]
 
 
 def _cells(results: dict[str, Any]) -> list[str]:
@@ -150,7 +153,8 @@ def _beyond(results: dict[str, Any]) -> list[str]:
         f"{results['splits']['test']['energy']['relative_spread']:.2g}",
         f"{latent['readout']['quadratic']:.3f}",
         f"{latent['symetric']['good']:.2f}",
-        f"{1e4 * samples['mixture']:.2f}, N(0, 1) {1e4 * samples['normal']:.2f}",
+        f"{1e4 * samples['mixture']:.2f}"
+        + (f", N(0, 1) {1e4 * samples['normal']:.2f}" if "normal" in samples else ""),
     ]
 
 

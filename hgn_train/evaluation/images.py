@@ -18,9 +18,10 @@ import torch
 from hgn_train import metrics, truth
 from hgn_train.evaluation.image_report import lead, pictures, rows
 from hgn_train.evaluation.image_table import comparisons, tables
-from hgn_train.evaluation.judged import Judged, average_image, judged, to_bytes
+from hgn_train.evaluation.judged import Judged, judged, to_bytes
 from hgn_train.evaluation.latents import fit_prior, judge_latent, judge_samples
 from hgn_train.evaluation.results import keep, training_facts
+from hgn_train.images import average_image
 
 __all__ = ["comparisons", "evaluate", "lead", "pictures", "rows", "tables"]
 
@@ -60,7 +61,7 @@ def evaluate(
     if not (run / "checkpoints" / "prior.safetensors").is_file():
         fit_prior(run, device)
     it = judged(run, device, folder)
-    average = average_image(it)
+    average = average_image(it.source)
     results: dict[str, Any] = {
         "system": it.source.system,
         "data": str(it.source.folder),

@@ -24,7 +24,6 @@ class Judged:
         device: Where the model is.
         frames: Frames of a training rollout.
         anchor: Index of the inferred state among them.
-        dt: The model's time between frames.
     """
 
     model: Any
@@ -32,7 +31,6 @@ class Judged:
     device: torch.device
     frames: int
     anchor: int
-    dt: float
 
     def latents(self, images: np.ndarray) -> torch.Tensor:
         """Posterior means, (n, *latent)."""
@@ -80,14 +78,7 @@ def judged(run: Path, device: torch.device, folder: str | None = None) -> Judged
     source = data.open_source(folder or settings.data)
     data.check_fits(settings.network, source)
     network = settings.network
-    return Judged(model, source, device, network.frames, network.inferred, network.dt)
-
-
-def average_image(it: Judged) -> np.ndarray:
-    """Mean training frame from 0 to 1, (height, width, channel)."""
-    split = it.source.dataset.train
-    images = split.image[: min(len(split), 2000)]
-    return images.mean((0, 1), dtype=np.float64) / 255
+    return Judged(model, source, device, network.frames, network.inferred)
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def judge_samples(it: Judged, run: Path, n: int) -> tuple[dict[str, Any], dict[s
     average = real.mean(0, dtype=np.float64)[None, None] / 255
     results["average_image"] = nearest(average)
     arrays = {}
-    for kind in prior.KINDS:
+    for kind in prior.KINDS if it.model.settings.stochastic else ("mixture",):
         generator = torch.Generator(device=it.device).manual_seed(0)
         z = sample_latents(it.model, run, kind, n, generator)
         images = it.rollout(z, it.frames - 1 - it.anchor, it.anchor)[0]

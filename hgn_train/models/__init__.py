@@ -7,6 +7,7 @@ from hgn_train.models.hgn import HGN, HGNSettings
 from hgn_train.models.hnn import StateSettings, hnn, mlp
 from hgn_train.models.model import Kind, Model
 from hgn_train.models.nhf import NHF, NHFSettings
+from hgn_train.models.pixel_hnn import PixelHNN, PixelHNNSettings, open_neighbours
 from physim.errors import PhysimError, unknown
 
 MODELS: dict[str, Kind] = {
@@ -29,6 +30,15 @@ MODELS: dict[str, Kind] = {
             open=states.open_states,
             adapt=states.adapt,
             evaluation="states",
+        ),
+        Kind(
+            name="pixel-hnn",
+            settings=PixelHNNSettings,
+            build=PixelHNN,
+            paper="Greydanus et al. (2019), section 5",
+            open=open_neighbours,
+            adapt=images.system_of,
+            evaluation="images",
         ),
         Kind(
             name="mlp",

@@ -36,9 +36,9 @@ from hgn_train.hamiltonian import (
     frequencies,
     mlp_energy,
 )
-from hgn_train.images import Rollout, pixels, stacked
+from hgn_train.images import Rollout, pixels, rollout_errors, stacked
 from hgn_train.models.hgn_settings import HGNSettings
-from hgn_train.models.model import Scores
+from hgn_train.scores import Scores
 from physim.errors import PhysimError
 
 
@@ -195,9 +195,8 @@ class HGN(nn.Module):
         """Mean squared errors of rollouts from the posterior means, and some of them."""
         mean, _ = self.infer(rows["image"])
         inferred = self.settings.inferred
-        drawn = self.rollout(mean, self.settings.frames - 1 - inferred, inferred).images.float()
-        truth = pixels(rows["image"])
-        return Scores(((drawn - truth) ** 2).mean((1, 2, 3, 4)), (truth[:4], drawn[:4]))
+        rollout = self.rollout(mean, self.settings.frames - 1 - inferred, inferred)
+        return rollout_errors(rollout, rows["image"])
 
     def inconsistency(self, images: Tensor, q: Tensor, p: Tensor, window: Tensor) -> Tensor:
         """Squared distance of rolled-out states from inferred ones, over the variance of states.

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from hgn_train.hamiltonian import SMOOTH, Joint, mlp_energy
 from hgn_train.layers import linear, start_orthogonal
-from hgn_train.models.model import Scores
+from hgn_train.scores import Scores
 from hgn_train.states import NAMES, derivative_error
 from physim.errors import PhysimError, unknown
 

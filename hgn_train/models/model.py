@@ -14,19 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Scores:
-    """How a model does on rows that it was not trained on.
-
-    Attributes:
-        errors: One number a row, (n,): the less, the better.
-        pictures: True and drawn frames to look at, (few, time, channel, height, width) from 0 to
-            1; None for a model that draws none.
-    """
-
-    errors: Tensor
-    pictures: tuple[Tensor, Tensor] | None = None
+from hgn_train.scores import Scores
 
 
 class Model(Protocol):

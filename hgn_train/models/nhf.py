@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from hgn_train import bases, integrators
 from hgn_train.hamiltonian import SMOOTH, Separable, mlp_energy
 from hgn_train.layers import linear
-from hgn_train.models.model import Scores
+from hgn_train.scores import Scores
 from physim.errors import PhysimError, unknown
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hgn_train import models
-from hgn_train.presets import hgn, hnn, nhf
+from hgn_train.presets import hgn, hnn, nhf, pixel_hnn
 from hgn_train.settings import RunSettings, TrainSettings, filled
 from physim.errors import PhysimError, unknown
 
@@ -19,6 +19,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "hnn": hnn.PRESETS,
     "mlp": hnn.PRESETS,
     "nhf": nhf.PRESETS,
+    "pixel-hnn": pixel_hnn.PRESETS,
 }
 """By model, then by name."""
 

@@ -93,7 +93,7 @@ def test_table_is_put_between_its_markers(evaluated, tmp_path, capsys):
     assert "old" not in text
     assert text.startswith("# Mine")
     assert text.endswith("after\n")
-    assert "| mass_spring | test | 0 |" in text
+    assert "| mass_spring | hgn | test | 0 |" in text
     assert "3.84 / 6.23" in text
     assert "(results/mass_spring-rollout-0.png)" in text
     assert (tmp_path / "results" / "mass_spring-rollout-0.png").is_file()
