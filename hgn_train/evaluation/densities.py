@@ -107,7 +107,7 @@ def weights_of(model: Any, some: Tensor, k: int) -> Tensor:
     """Log-weights of `k` momenta a point, always the same random numbers, (k, n) on the CPU."""
     generator = torch.Generator(some.device).manual_seed(0)
     parts = []
-    for part in some.split(max(1, 2**16 // k)):
+    for part in some.split(max(1, 2**13 // k)):
         noise = torch.randn((k, *part.shape), generator=generator, device=some.device)
         parts.append(model.log_weights(part, noise).cpu().double())
     return torch.cat(parts, 1)
