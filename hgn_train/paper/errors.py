@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from hgn_train.evaluation.image_table import REPORTED
 from hgn_train.evaluation.markdown import SYSTEMS, table
-from hgn_train.paper import page
-from hgn_train.paper.figure import Drawing, Figure, Material, Need, Run
+from hgn_train.paper import drawers, page
+from hgn_train.paper.figure import Drawing, Figure, Material, Run
 
-MODELS = {"hgn": ("HGN", page.BLUE)}
-"""Models that draw frames: name in the picture, and colour."""
+Runs = Mapping[str, Mapping[str, Run]]
+"""By system, then by the name of the model."""
 
 SPLITS = ("train", "test")
 PAPER = "Toth et al. (2019), HGN, leapfrog, autoencoding"
@@ -28,54 +28,56 @@ def draw(material: Material) -> Drawing:
     Returns:
         The figure.
     """
-    runs = [run for model in MODELS for run in material.of(model)]
-    systems = [name for name in material.systems if any(run.need.subject == name for run in runs)]
+    every = {name: drawers.on(material, name) for name in material.systems}
+    there = {name: runs for name, runs in every.items() if runs}
     drawn = page.sheet(5.4)
     halves: Any = drawn.subfigures(2, 1, height_ratios=[1.25, 1])
     upper, lower = halves
-    axes = upper.subplots(1, len(systems), sharey=True, squeeze=False)[0]
-    for axis, name in zip(axes, systems, strict=True):
-        per_frame(axis, [run for run in runs if run.need.subject == name])
+    axes = upper.subplots(1, len(there), sharey=True, squeeze=False)[0]
+    for axis, (name, some) in zip(axes, there.items(), strict=True):
+        per_frame(axis, some)
         axis.set(title=name, xlabel="frame")
         page.logarithmic(axis)
     axes[0].set_ylabel("pixel MSE × 1e4")
-    upper.legend(*legend(axes), loc="outside lower center", ncols=6)
-    whole(lower.subplots(1, 1), systems, runs)
+    upper.legend(*legend(axes), loc="outside lower center", ncols=7)
+    whole(lower.subplots(1, 1), there)
+    runs = [run for some in there.values() for run in some.values()]
     caption = (
         "Above, error of each frame of a rollout, the mean over training trajectories (dashed) "
         "and test trajectories (solid), beside that of the average training image (dotted), "
         "which is what a collapsed model draws. Shaded: the frames that HGN sees; it draws all "
         "of them from the state that it infers. Below, the mean over all frames, with the "
         "figures that the paper reports for HGN with leapfrog; these were measured on other "
-        "drawings of the same systems, so that they compare only roughly.\n\n" + numbers(runs)
+        "drawings of the same systems, so that they compare only roughly."
     )
+    caption += drawers.explained(runs) + "\n\n" + numbers(there)
     return Drawing(drawn, caption, runs)
 
 
-def per_frame(axis: Any, runs: Sequence[Run]) -> None:
+def per_frame(axis: Any, runs: Mapping[str, Run]) -> None:
     """Curves of the runs on a system."""
-    for run in runs:
-        label, colour = MODELS[run.need.model]
+    for label, run in runs.items():
+        colour = drawers.COLOURS[label]
         for split, style in (("train", "--"), ("test", "-")):
             curve = 1e4 * np.array(run.results["splits"][split]["per_frame"])
             axis.plot(curve, ls=style, color=colour, label=f"{label}, {split}")
-    average = runs[0].results["splits"]["test"]["per_frame_average_image"]
+    first = next(iter(runs.values()))
+    average = first.results["splits"]["test"]["per_frame_average_image"]
     axis.plot(1e4 * np.array(average), color=page.GREY, ls=":", label="average image")
-    seen = runs[0].settings["network"].get("inference_frames", 0)
-    if runs[0].need.model == "hgn" and 0 < seen < len(average):
+    seen = first.settings["network"]["inference_frames"]
+    if "HGN" in runs and seen < len(average):
         axis.axvspan(0, seen - 1, color=page.GREY, alpha=0.15, lw=0)
 
 
-def whole(axis: Any, systems: Sequence[str], runs: Sequence[Run]) -> None:
+def whole(axis: Any, there: Runs) -> None:
     """Errors of whole rollouts, a group a system: training data paler, then test data."""
-    models = [model for model in MODELS if any(run.need.model == model for run in runs)]
+    models = [model for model in drawers.COLOURS if any(model in runs for runs in there.values())]
     slot = 0.8 / (len(models) + 1)
-    for place, name in enumerate(systems):
-        there = {run.need.model: run for run in runs if run.need.subject == name}
+    for place, (name, runs) in enumerate(there.items()):
         for k, model in enumerate(models):
-            if model in there:
+            if model in runs:
                 left = place - 0.4 + k * slot
-                pair(axis, left, 0.9 * slot / 2, there[model])
+                pair(axis, left, 0.9 * slot / 2, model, runs[model])
         if name in SYSTEMS:
             reported = REPORTED[PAPER][SYSTEMS.index(name)]
             for value, split, share, face in zip(
@@ -84,20 +86,20 @@ def whole(axis: Any, systems: Sequence[str], runs: Sequence[Run]) -> None:
                 x = place - 0.4 + (len(models) + share) * slot
                 label = f"HGN as reported, {split}"
                 axis.plot(x, float(value), "D", ms=5, color=page.INK, mfc=face, label=label)
-        average = 1e4 * next(iter(there.values())).results["splits"]["test"]["average_image"]
+        average = 1e4 * next(iter(runs.values())).results["splits"]["test"]["average_image"]
         line = [place - 0.42, place + 0.42], [average] * 2
         axis.plot(*line, ":", color=page.GREY, label="average image")
     axis.set_ylabel("pixel MSE × 1e4")
     page.logarithmic(axis)
-    axis.set_xticks(range(len(systems)), systems)
-    axis.set_xlim(-0.5, len(systems) - 0.5)
+    axis.set_xticks(range(len(there)), list(there))
+    axis.set_xlim(-0.5, len(there) - 0.5)
     axis.tick_params(axis="x", length=0)
     axis.figure.legend(*legend([axis]), loc="outside right center")
 
 
-def pair(axis: Any, left: float, width: float, run: Run) -> None:
+def pair(axis: Any, left: float, width: float, label: str, run: Run) -> None:
     """Two bars, training and test, with their standard errors."""
-    label, colour = MODELS[run.need.model]
+    colour = drawers.COLOURS[label]
     for k, split in enumerate(SPLITS):
         part = run.results["splits"][split]
         value, spread = 1e4 * part["error"], 1e4 * part["standard_error"]
@@ -116,23 +118,18 @@ def legend(axes: Iterable[Any]) -> tuple[list[Any], list[str]]:
     return list(entries.values()), list(entries)
 
 
-def numbers(runs: Sequence[Run]) -> str:
+def numbers(there: Runs) -> str:
     """The errors as a table."""
     rows = []
-    for run in runs:
+    every = [(system, *pair) for system, runs in there.items() for pair in runs.items()]
+    for system, model, run in every:
         parts = [run.results["splits"][split] for split in SPLITS]
         errors = [f"{1e4 * p['error']:.2f} ± {1e4 * p['standard_error']:.2f}" for p in parts]
         average = f"{1e4 * parts[1]['average_image']:.2f}"
-        name = MODELS[run.need.model][0]
         share = f"{parts[1]['share_explained']:.3f}"
-        rows.append([run.need.subject, name, *errors, average, share])
+        rows.append([system, model, *errors, average, share])
     head = ["system", "model", "train", "test", "average image", "share explained, test"]
     return table(head, rows)
 
 
-def needs(systems: Sequence[str]) -> list[Need]:
-    """Each model on each system."""
-    return [Need(model, name) for model in MODELS for name in systems]
-
-
-FIGURE = Figure(5, "errors", "Error of each frame", draw, needs, ("hgn",))
+FIGURE = Figure(5, "errors", "Error of each frame", draw, drawers.needs, ("hgn",))

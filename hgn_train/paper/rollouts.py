@@ -8,7 +8,7 @@ import numpy as np
 
 from hgn_train.evaluation.image_report import movement
 from hgn_train.evaluation.markdown import table
-from hgn_train.paper import page
+from hgn_train.paper import drawers, page
 from hgn_train.paper.figure import Drawing, Figure, Material, Need, Run
 
 COLUMNS = 15
@@ -22,8 +22,6 @@ HEAD = [
     "H along / between",
     "R² of q, p",
 ]
-BASELINES: dict[str, str] = {}
-"""Models whose forward rollout stands in the last rows, with their names in the picture."""
 
 
 def draw(material: Material) -> Drawing:
@@ -39,10 +37,9 @@ def draw(material: Material) -> Drawing:
     rows = rows_of(run)
     runs = [run]
     test = movement(run.arrays["test_images"])[0]
-    for model, name in BASELINES.items():
-        baseline = material.find(model, run.need.subject)
-        if baseline is not None:
-            rows.append((f"{name}: reconstruction", same(run, baseline, test)))
+    for name, baseline in drawers.on(material, run.need.subject).items():
+        if name != "HGN":
+            rows.append((name, same(run, baseline, test)))
             runs.append(baseline)
     drawn = page.sheet(0.53 * len(rows) + 0.1)
     page.frames(drawn.subplots(), [row for _, row in rows], [name for name, _ in rows], COLUMNS)
@@ -57,7 +54,8 @@ def draw(material: Material) -> Drawing:
         "the first frame; with time steps twice and half as long. "
     )
     if len(runs) > 1:
-        caption += "Last, the forward rollout of the baselines."
+        caption += "Last, the same trajectory by HNN."
+        caption += drawers.explained(runs)
     else:
         caption += "No run of a pixel HNN was given."
     others = material.of("hgn")
@@ -136,7 +134,7 @@ def same(run: Run, other: Run, trajectory: int) -> np.ndarray:
 def needs(systems: Sequence[str]) -> list[Need]:
     """HGN and the baselines on the system that is shown."""
     name = "three_body" if "three_body" in systems else systems[-1]
-    return [Need(model, name) for model in ("hgn", *BASELINES)]
+    return drawers.needs([name])
 
 
 FIGURE = Figure(

@@ -11,7 +11,7 @@ from hgn_train.densities import DENSITIES
 from hgn_train.paper.figure import Need, Run
 from physim.errors import PhysimError
 
-PRESETS = ("paper", "plus", "small", "test")
+PRESETS = ("paper", "conv", "plus", "small", "small-conv", "test")
 """Of several runs of a model on a system, the one of the first of these is shown."""
 
 

@@ -1,16 +1,18 @@
 """The figures of the paper: drawn from runs, with captions that say what was run."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from hgn_train import cli, paper
-from hgn_train.paper import areas, page, runs, systems, trainings
+from hgn_train.paper import areas, page, rollouts, runs, systems, trainings
 from hgn_train.paper.figure import Material, Need
 from physim.command_line import run as run_command
 
@@ -58,6 +60,35 @@ def test_figures_from_runs(judged_runs, tmp_path, capsys):
     assert f"{1e4 * error:.2f}" in text
     assert str(tmp_path) not in text
     assert str(judged_runs) not in text
+
+
+def test_baselines_stand_beside_it(judged_runs, tmp_path, capsys):
+    """Their rows of figure 6 show the same trajectory, wherever it is among those kept."""
+    shutil.copytree(judged_runs / "one", tmp_path / "runs" / "one")
+    for name, kind in (("HNN", "dense"), ("HNN, convolutional", "convolutional")):
+        folder = tmp_path / "runs" / kind
+        shutil.copytree(judged_runs / "one", folder)
+        results = json.loads((folder / "evaluation.json").read_text())
+        results["settings"]["model"] = "pixel-hnn"
+        results["settings"]["network"] = {"autoencoder": kind, "inference_frames": 2}
+        results["splits"]["test"]["error"] = {"HNN": 0.5, "HNN, convolutional": 0.25}[name]
+        (folder / "evaluation.json").write_text(json.dumps(results))
+        arrays = dict(np.load(folder / "evaluation.npz"))
+        for key in ("test_images", "test_drawn"):
+            arrays[key] = arrays[key][::-1]
+        np.savez(folder / "evaluation.npz", **arrays)
+    status, _, err = figures(
+        capsys, "--runs", tmp_path / "runs", "--out", tmp_path / "new", "--only", "5,6"
+    )
+    assert status == 0, err
+    text = (tmp_path / "new" / "README.md").read_text()
+    assert re.search(r"\| mass_spring \| HNN \| .* \| 5000.00 ", text)
+    assert re.search(r"\| mass_spring \| HNN, convolutional \| .* \| 2500.00 ", text)
+    one, dense = (Path(tmp_path / "runs" / name) for name in ("one", "dense"))
+    found = {run.folder: run for run in runs.found([tmp_path / "runs"])}
+    for trajectory in (0, 3):
+        drawn = rollouts.same(found[one], found[dense], trajectory)
+        assert (drawn == found[one].arrays["test_drawn"][trajectory]).all()
 
 
 def test_figures_without_runs_and_the_page_of_old_ones(tiny_data, tmp_path, capsys):
