@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from hgn_train.evaluation.density_figures import arrows, energy, limits, smoothed
+from hgn_train.evaluation.markdown import table
 from hgn_train.paper import page
 from hgn_train.paper.figure import Drawing, Figure, Material, Need, Run
 
 SHOWN = (("circle", "paper"), ("circle", "small"), ("random", "small"), ("grid", "small"))
 """Density and preset of each row; of preset `paper` the flow follows one H, as in the paper."""
 
-ARROWS, POINTS = 150, 1500
+ARROWS, PATHS, POINTS = 60, 60, 1500
 
 
 def draw(material: Material) -> Drawing:
@@ -37,15 +38,15 @@ def draw(material: Material) -> Drawing:
             if line == 0:
                 axis.set_title(name)
         axes[0].set_ylabel(f"{run.need.subject}, {run.need.preset}")
-    numbers = "; ".join(number(run) for run in runs)
     caption = (
         "From left to right: Gaussian kernel estimates of the target and of samples of the flow, "
         "on the same colours; the learned potential V(q) and kinetic energy K(p), of the last "
         "Hamiltonian where the flow follows several; the last leapfrog step, arrows from where "
         "it finds positions to where it leaves them; the whole flow, paths of positions from the "
-        "base (grey) to the data (coloured by the direction in which they start). V and "
-        "K are in the units of the standardised data. Bound of the log-density of test points "
-        f"in nats, and how far it is below the target's own: {numbers}."
+        "base (grey) to the data (coloured by the direction in which they start). V and K are in "
+        "the units of the standardised data.\n\nMean log-density of test points in nats: of one "
+        "Gaussian, of the flow (a lower bound), of the target itself, and of a neural spline flow "
+        "with as many weights that was trained as long:\n\n" + numbers(runs)
     )
     return Drawing(drawn, caption, runs)
 
@@ -57,11 +58,19 @@ def chosen(material: Material) -> list[Run]:
     return runs or [run for run in material.of("nhf") if run.results["dimension"] == 2]
 
 
-def number(run: Run) -> str:
-    """The bound of a run, and its distance from the truth where that is known."""
-    test = run.results["splits"]["test"]
-    text = f"{run.need.subject}, {run.need.preset} {test['log_prob']:.3f}"
-    return f"{text} ({test['gap']:.3f} below)" if "gap" in test else text
+def numbers(runs: Sequence[Run]) -> str:
+    """Log-densities of test points as a table."""
+    rows = []
+    for run in runs:
+        test, spline = run.results["splits"]["test"], run.results.get("spline_flow")
+        best = f"{test['log_prob']:.3f} ± {test['standard_error']:.3f}"
+        cells = [run.need.subject, run.need.preset, f"{test['gaussian']:.3f}", best]
+        cells.append(f"{test['true']:.3f}" if "true" in test else "–")
+        gap = f"{test['gap']:.3f} ± {test['gap_error']:.3f}" if "gap" in test else "–"
+        cells += [gap, f"{spline['log_prob']:.3f}" if spline else "–"]
+        rows.append(cells)
+    head = ["density", "preset", "one Gaussian", "NHF, bound", "the target's own", "below it"]
+    return table([*head, "spline flow"], rows)
 
 
 def target(axis: Any, arrays: Any) -> None:
@@ -106,7 +115,7 @@ def flow(axis: Any, arrays: Any) -> None:
     """Paths of positions from the base to the data."""
     path = arrays["path_q"][:POINTS]
     direction = np.arctan2(path[:, 0, 1], path[:, 0, 0])
-    for one in path[:120]:
+    for one in path[:PATHS]:
         axis.plot(*one.T, color=page.LEVEL, lw=0.4, zorder=0)
     axis.scatter(*path[:, 0].T, c=page.GREY, s=0.5, lw=0)
     axis.scatter(*path[:, -1].T, c=direction, cmap="twilight_shifted", s=2.5, lw=0)

@@ -24,7 +24,7 @@ from physim.errors import PhysimError
 Say = Callable[[str], None]
 
 MINUTES: dict[str, dict[str, dict[str, int]]] = {
-    "nhf": {preset: dict.fromkeys(DENSITIES, 3) for preset in ("paper", "small")},
+    "nhf": {preset: dict.fromkeys(DENSITIES, 2) for preset in ("paper", "small")},
 }
 """About how long a training takes on one core, by model, preset and subject; beside HGN's own."""
 
