@@ -29,7 +29,7 @@ class Need:
 
     def __str__(self) -> str:
         """As in a sentence."""
-        return f"{self.model} on {self.subject}"
+        return f"{self.model} on {self.subject}" + (f" ({self.preset})" if self.preset else "")
 
     @property
     def folder(self) -> str:

@@ -103,8 +103,7 @@ def duration(trainings: Sequence[Training], workers: int) -> str:
     """
     minutes = [training.minutes for training in trainings]
     named = ", ".join(str(training.need) for training in trainings)
-    presets = " and ".join(dict.fromkeys(training.preset for training in trainings))
-    text = f"training what is missing, preset {presets}: {named}"
+    text = f"training what is missing: {named}"
     if workers > 1:
         text += f"; {workers} at a time"
     if all(minutes):

@@ -200,7 +200,7 @@ def test_trainings_go_on_where_they_were_and_say_how_long(tmp_path):
     planned = trainings.planned(needs, tmp_path / "data", tmp_path / "runs", "small")
     assert [training.need.subject for training in planned] == ["pendulum", "mass_spring"]
     sentence = trainings.duration(planned, 2)
-    assert sentence.startswith("training what is missing, preset small: hgn on pendulum, ")
+    assert sentence.startswith("training what is missing: hgn on pendulum (small), hgn on mass")
     assert f"about {max(t.minutes for t in planned):.0f} minutes" in sentence
     (words,) = planned[1].commands()
     assert words[:3] == ["auto", "--system", "mass_spring"]
@@ -215,7 +215,7 @@ def test_a_training_that_fails_is_one_sentence(tmp_path, capsys, monkeypatch):
     status, _, err = figures(capsys, *words)
     assert status == 2
     assert err.count("\n") == 1
-    assert "hgn on mass_spring: `hgn-train auto --system mass_spring --preset test" in err
+    assert "hgn on mass_spring (test): `hgn-train auto --system mass_spring --preset test" in err
 
 
 @pytest.mark.slow
