@@ -14,7 +14,7 @@ from hgn_train.figures import BLUE, GREY, ORANGE, as_png, sheet
 Arrays = Mapping[str, np.ndarray]
 CELLS = 128
 SHOWN = 8
-"""Stages and moments at most in a row."""
+"""Moments of the flow in a row, at most."""
 
 
 def smoothed(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ def energies(arrays: Arrays) -> bytes:
     from matplotlib.figure import Figure
 
     axis_values, rows = arrays["axis"], (arrays["potential"], arrays["kinetic"])
-    shown = picked(len(rows[0]))
+    shown = picked(len(rows[0]), 4)
     figure = Figure(figsize=(max(2.1 * len(shown), 5), 4.6), layout="constrained")
     for line, (values, name, colours) in enumerate(
         zip(rows, ("V(q)", "K(p)"), ("viridis", "cividis"), strict=True)
@@ -118,9 +118,9 @@ def energy(axis: Any, places: np.ndarray, values: np.ndarray, colours: str) -> N
         values: (n, n), the first axis of the plane first.
         colours: Name of a colour map.
     """
-    box = (places[0], places[-1]) * 2
-    axis.imshow(values.T, origin="lower", extent=box, cmap=colours)
-    axis.contour(places, places, values.T, 12, colors="white", linewidths=0.5)
+    axis.contourf(places, places, values.T, 12, cmap=colours)
+    axis.contour(places, places, values.T, 12, colors="white", linewidths=0.4)
+    axis.set_aspect("equal")
 
 
 def arrows(axis: Any, start: np.ndarray, end: np.ndarray) -> None:
@@ -161,18 +161,20 @@ def single_step(arrays: Arrays, step: int) -> bytes:
 
 def flow(arrays: Arrays) -> bytes:
     """The positions of samples from the base to the data, coloured by where they start."""
-    path = arrays["path_q"]
+    path = arrays["path_q"][:1200]
     shown = picked(path.shape[1])
     figure, axes = sheet(len(shown), 1.9, 2.2)
-    low, high = (edge[:2] for edge in limits(path.reshape(-1, path.shape[-1])))
     start = path[:, 0]
     colour = np.arctan2(start[:, -1], start[:, 0]) if path.shape[-1] > 1 else start[:, 0]
     for axis, time in zip(axes, shown, strict=True):
         if path.shape[-1] == 1:
             axis.hist(path[:, time, 0], 60, color=BLUE)
         else:
-            axis.scatter(*path[:, time, :2].T, c=colour, cmap="twilight", s=1.5, lw=0)
-            axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+            points = path[:, time, :2]
+            axis.scatter(*points.T, c=colour, cmap="twilight_shifted", s=1.5, lw=0)
+            low, high = limits(points)
+            axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+            axis.set_xlabel(f"{high[0] - low[0]:.1f} wide", fontsize=7)
         name = {0: "base", path.shape[1] - 1: "data"}.get(time, f"after step {time}")
         axis.set_title(name, fontsize=9)
         axis.set(xticks=[], yticks=[])
@@ -199,9 +201,9 @@ def training(run: Path, gaussian: float, true: float | None) -> bytes:
     return as_png(figure)
 
 
-def picked(n: int) -> list[int]:
-    """Numbers from 0 to n − 1, the first and the last among them, `SHOWN` at most."""
-    return sorted({int(i) for i in np.linspace(0, n - 1, min(n, SHOWN)).round()})
+def picked(n: int, most: int = SHOWN) -> list[int]:
+    """Some of the numbers from 0 to n − 1, the first and the last among them."""
+    return sorted({int(i) for i in np.linspace(0, n - 1, min(n, most)).round()})
 
 
 def limits(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -107,7 +107,7 @@ CAPTIONS = {
     "step.png": "The last leapfrog step: arrows from where it finds points to where it leaves "
     "them.",
     "flow.png": "The whole flow: positions of samples from the base to the data, coloured by the "
-    "direction in which they start.",
+    "direction in which they start; each picture on its own scale.",
     "training.png": "The bound while training.",
 }
 ON_A_PAGE = {
