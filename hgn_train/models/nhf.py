@@ -15,7 +15,7 @@ the joint density. Φ⁻¹ is the same leapfrog with −dt. Points are shifted a
 deviation 1 first, by constants that are part of the density.
 
 Reference: Toth, Rezende, Jaegle, Racanière, Botev and Higgins (2019), "Hamiltonian Generative
-Networks", section 4. The importance-weighted bound: Burda, Grosse and Salakhutdinov (2016),
+Networks". The importance-weighted bound: Burda, Grosse and Salakhutdinov (2016),
 "Importance Weighted Autoencoders".
 """
 
