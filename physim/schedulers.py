@@ -26,7 +26,7 @@ from physim import __version__
 from physim.errors import RecipeError, ShardError
 from physim.recipe import Recipe
 from physim.shards.manifest import Shard
-from physim.shards.write import EncodedBlock, ShardWriter, encode
+from physim.shards.write import EncodedBlock, Frames, ShardWriter, encode
 from physim.trajectories import SPLITS, Generator
 
 if TYPE_CHECKING:
@@ -259,10 +259,16 @@ def _compile(recipe: Recipe) -> None:
 
 
 def _block(generator: Generator, job: Job, start: int, stop: int, images: np.ndarray) -> _Block:
-    block = generator.block(job.split, start, stop, images)
+    block, draw = generator.undrawn(job.split, start, stop)
+
+    def drawn(first: int, stop: int) -> np.ndarray:
+        draw(first, stop, images[: stop - first])
+        return images[: stop - first]
+
     error = float(_energy_error(block["energy"]).max())
     redrawn = int((block["attempt"] > 0).sum())
-    return _Block(encode(block, start - job.start, job.n), error, redrawn)
+    frames = Frames(images.shape[1:], drawn)
+    return _Block(encode(block, start - job.start, job.n, frames), error, redrawn)
 
 
 def _energy_error(energy: np.ndarray) -> np.ndarray:

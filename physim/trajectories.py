@@ -7,6 +7,7 @@ number, so that it does not depend on its neighbours either.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,29 @@ class Generator:
             SimulationError: A collision, a state that is not finite, or a trajectory that leaves
                 the canvas at every attempt; names the index and the parameters.
         """
+        arrays, draw = self.undrawn(split, start, stop)
+        arrays["image"] = self.new_images(stop - start) if images is None else images
+        arrays["image"] = arrays["image"][: stop - start]
+        draw(0, stop - start, arrays["image"])
+        return arrays
+
+    def undrawn(
+        self, split: str, start: int, stop: int
+    ) -> tuple[dict[str, np.ndarray], Callable[[int, int, np.ndarray], None]]:
+        """`block` without the frames, and what draws them, a few trajectories at a time.
+
+        Arguments:
+            split: `train` or `test`.
+            start: First index.
+            stop: One past the last.
+
+        Returns:
+            The arrays; a function of two rows of the block, the first and one past the last, and
+            an array of so many trajectories' frames, that is filled.
+
+        Raises:
+            SimulationError: As `block` does.
+        """
         index = np.arange(start, stop, dtype=np.int64)
         arrays = self._states(split, index)
         recipe, system = self.recipe, self.system
@@ -80,11 +104,11 @@ class Generator:
             arrays["dq_dt"], arrays["dp_dt"] = rollout.derivatives(
                 system, arrays["q"], p, params, recipe.friction
             )
-        arrays["image"] = self._images(split, arrays, q, params, images)
+        draw = self._drawing(split, arrays, q, params)
         for parameter in system.parameters:
             column = params[:, system.columns[parameter.symbol]]
             arrays[parameter.symbol] = column[:, 0] if parameter.components == 1 else column
-        return arrays
+        return arrays, draw
 
     def _states(self, split: str, index: np.ndarray) -> dict[str, np.ndarray]:
         """States, energies and parameters; a trajectory is drawn again until it stays in sight."""
@@ -158,17 +182,11 @@ class Generator:
             raise SimulationError(f"{split} split, {row}")
         return params, q, p
 
-    def _images(
-        self,
-        split: str,
-        arrays: dict[str, np.ndarray],
-        q: np.ndarray,
-        params: np.ndarray,
-        images: np.ndarray | None,
-    ) -> np.ndarray:
-        """Draw the states; adds the colours and the offsets that were drawn at random."""
+    def _drawing(
+        self, split: str, arrays: dict[str, np.ndarray], q: np.ndarray, params: np.ndarray
+    ) -> Callable[[int, int, np.ndarray], None]:
+        """What draws the states; adds the colours and the offsets that were drawn at random."""
         n, recipe = len(q), self.recipe
-        out = self.new_images(n) if images is None else images[:n]
         if recipe.colors:
             u = self._uniforms(split, arrays, seeds.COLORS, (n, recipe.colors))
             arrays["color"] = u.argsort(axis=1)[:, : self.system.bodies].astype(np.int32)
@@ -180,9 +198,15 @@ class Generator:
         if recipe.canvas_offset:
             u = self._uniforms(split, arrays, seeds.OFFSET, (n, 2))
             offset = arrays["offset"] = (2 * u - 1) * canvas.OFFSET_RANGE * self._stage
-        xy = rollout.positions(self.system, q, params)
-        self.style.draw(xy, self._radii(params), colours, self._half_width, offset, out)
-        return out
+        xy, radii = rollout.positions(self.system, q, params), self._radii(params)
+
+        def draw(first: int, stop: int, out: np.ndarray) -> None:
+            rows = slice(first, stop)
+            if first < stop:
+                world = xy[rows], radii[rows], colours[rows], self._half_width, offset[rows]
+                self.style.draw(*world, out)
+
+        return draw
 
     def _radii(self, params: np.ndarray) -> np.ndarray:
         return self.style.radii(self.system, self.system.masses(params))

@@ -5,7 +5,8 @@ Pure functions that release the GIL, so that several threads can prepare what on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,24 @@ SYMBOLS_OF_FRAMES = 1 << 15
 
 SYMBOLS_OF_NUMBERS = 1 << 13
 """The same for shuffled numbers, whose eight planes of bytes differ."""
+
+
+DRAWN_AT_ONCE = 2**20
+"""Bytes of frames that are drawn before they are compressed: what stays in a core's cache."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames that are drawn when they are to be compressed.
+
+    Attributes:
+        row: Shape of one trajectory's.
+        draw: Those of the rows of the block from the first to one before the second argument, in
+            memory that the next call may use again.
+    """
+
+    row: tuple[int, ...]
+    draw: Callable[[int, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -84,13 +103,16 @@ def deflated(rows: np.ndarray, chunk: int) -> bytes:
     return deflate.compress(plain, (channels, line, height * line), channels, SYMBOLS_OF_FRAMES)
 
 
-def encode(block: Mapping[str, np.ndarray], start: int, n: int) -> EncodedBlock:
+def encode(
+    block: Mapping[str, np.ndarray], start: int, n: int, frames: Frames | None = None
+) -> EncodedBlock:
     """Compress a block of trajectories; any thread, nothing of `block` is kept.
 
     Arguments:
         block: Arrays of the format by name, first axis the trajectory.
         start: Row of the shard where the block begins.
         n: Trajectories of the whole shard.
+        frames: What draws `image`, where it is not in `block`.
 
     Returns:
         What `ShardWriter.append` takes.
@@ -108,6 +130,8 @@ def encode(block: Mapping[str, np.ndarray], start: int, n: int) -> EncodedBlock:
     if len(rows) != 1:
         raise ShardError(f"block: arrays of {sorted(rows)} trajectories, expected one number")
     arrays = {name: _encoded(name, array, start, n) for name, array in block.items()}
+    if frames:
+        arrays["image"] = _drawn(frames, min(rows), start, n)
     return EncodedBlock(start, rows.pop(), arrays)
 
 
@@ -120,6 +144,23 @@ def _encoded(name: str, array: np.ndarray, start: int, n: int) -> EncodedArray:
     last = first + whole * chunk
     chunks = tuple(deflated(array[i : i + chunk], chunk) for i in range(first, last, chunk))
     return EncodedArray(array.dtype, row, chunk, array[:first].copy(), chunks, array[last:].copy())
+
+
+def _drawn(frames: Frames, rows: int, start: int, n: int) -> EncodedArray:
+    """`_encoded` of frames that do not exist yet."""
+    kind = np.dtype(np.uint8)
+    chunk = layout.chunk_length("image", kind, frames.row, n)
+    first = min(-start % chunk, rows)
+    last = rows - (rows - first) % chunk
+    step = max(1, DRAWN_AT_ONCE // (chunk * math.prod(frames.row))) * chunk
+    head = frames.draw(0, first).copy()
+    _check("image", head)
+    chunks: list[bytes] = []
+    for begin in range(first, last, step):
+        part = frames.draw(begin, min(begin + step, last))
+        chunks += [deflated(part[i : i + chunk], chunk) for i in range(0, len(part), chunk)]
+    tail = frames.draw(last, rows).copy()
+    return EncodedArray(kind, frames.row, chunk, head, tuple(chunks), tail)
 
 
 def _check(name: str, array: np.ndarray) -> None:

@@ -22,9 +22,17 @@ import numpy as np
 from physim.errors import ShardError
 from physim.shards import format as layout
 from physim.shards.atomic import DeferredFile, flushed, synced_folder, write_error
-from physim.shards.encode import LEVEL, EncodedArray, EncodedBlock, deflated, encode
+from physim.shards.encode import LEVEL, EncodedArray, EncodedBlock, Frames, deflated, encode
 
-__all__ = ["EncodedBlock", "ShardEntry", "ShardWriter", "checksum", "encode", "remove_parts"]
+__all__ = [
+    "EncodedBlock",
+    "Frames",
+    "ShardEntry",
+    "ShardWriter",
+    "checksum",
+    "encode",
+    "remove_parts",
+]
 
 TEMPORARY = ".part"
 
