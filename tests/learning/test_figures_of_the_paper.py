@@ -14,6 +14,7 @@ from PIL import Image
 from hgn_train import cli, paper
 from hgn_train.paper import areas, page, rollouts, runs, systems, trainings
 from hgn_train.paper.figure import Material, Need
+from hgn_train.presets import settings_of
 from physim.command_line import run as run_command
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
@@ -89,6 +90,38 @@ def test_baselines_stand_beside_it(judged_runs, tmp_path, capsys):
     for trajectory in (0, 3):
         drawn = rollouts.same(found[one], found[dense], trajectory)
         assert (drawn == found[one].arrays["test_drawn"][trajectory]).all()
+
+
+def test_figure_of_flows(tmp_path, capsys):
+    """From an evaluation as that of flows writes it; slow tests have one of a real run."""
+    draws = np.random.default_rng(0)
+    for preset, bound in (("paper", -3.5), ("small", -2.875)):
+        folder = tmp_path / "runs" / preset
+        folder.mkdir(parents=True)
+        test = {"log_prob": bound, "standard_error": 0.01, "gaussian": -4.0}
+        test |= {"true": -2.75, "gap": -2.75 - bound, "gap_error": 0.001}
+        settings = json.loads(settings_of(preset, "circle", "nhf").to_json())
+        results = {"system": "circle", "dimension": 2, "splits": {"test": test}}
+        results |= {"settings": settings, "parameters": 10, "training": {"steps": 7}}
+        (folder / "evaluation.json").write_text(json.dumps(results))
+        axis = np.linspace(-4, 4, 41)
+        well = np.add.outer(axis**2, axis**2)[None]
+        places = {name: draws.normal(size=(500, 2)) for name in ("target", "samples")}
+        path = draws.normal(size=(300, 5, 2))
+        arrays = {"axis": axis, "potential": well, "kinetic": well, "path_q": path}
+        np.savez(folder / "evaluation.npz", **places, **arrays)
+    words = ["--runs", tmp_path / "runs", "--out", tmp_path / "new", "--only", "8"]
+    status, _, err = figures(capsys, *words)
+    assert status == 0, err
+    picture = Image.open(tmp_path / "new" / paper.FIGURES[8].file).convert("RGB")
+    assert len(picture.getcolors(1 << 24)) > 100
+    text = (tmp_path / "new" / "README.md").read_text()
+    assert "| circle | paper | -4.000 | -3.500 ± 0.010 | -2.750 | 0.750 ± 0.001 | – |" in text
+    assert "| circle | small | -4.000 | -2.875 ± 0.010 | -2.750 | 0.125 ± 0.001 | – |" in text
+    for preset in ("paper", "small"):
+        out = f"runs/circle-nhf-{preset}"
+        words = f"hgn-train fit --model nhf --target circle --out {out} --preset {preset}"
+        assert f"7 steps of 256, seed 0: `{words}`" in text
 
 
 def test_figures_without_runs_and_the_page_of_old_ones(tiny_data, tmp_path, capsys):
