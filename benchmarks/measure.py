@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,16 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "processors": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in names},
+        "versions": {name: found for name in names if (found := installed(name))},
     }
+
+
+def installed(name: str) -> str:
+    """Version of a package, or nothing where it is not installed, as a source tree in the path."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def _processor() -> str:

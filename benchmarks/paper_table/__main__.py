@@ -1,0 +1,224 @@
+"""The table of the HGN paper within a time: `python -m benchmarks.paper_table MINUTES OUT`.
+
+Renders the four `hgn/*` data sets, trains every variant of every system, those of a group side by
+side on the one device, judges each on the test split, and writes a bundle: results as JSON, the
+table as Markdown, times, pictures, weights. Called again with the same OUT it goes on: trainings
+are saved when the time is over, what is done is skipped, what failed is tried again. `--quick`
+does all of it at toy size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.paper_table import bundle, work
+from benchmarks.paper_table.cells import (
+    PAPER,
+    QUICK,
+    SYSTEMS,
+    VARIANTS,
+    Cell,
+    groups,
+    known_variants,
+)
+
+LAST = 25.0
+"""Seconds before the end at which trainings are saved, so that what is done can be written."""
+
+
+@dataclass
+class Process:
+    """A process at work on some cells."""
+
+    kind: str
+    cells: list[Cell]
+    child: subprocess.Popen[bytes]
+
+
+def main(words: Sequence[str]) -> int:
+    """Run, or be one of the processes that do the work.
+
+    Returns:
+        0 if every cell is evaluated, 3 if something is left to do, 1 if something failed.
+    """
+    options = _options(words)
+    options.out.mkdir(parents=True, exist_ok=True)
+    until = time.time() + 60 * options.minutes
+    scale = QUICK if options.quick else PAPER
+    device = options.device
+    if device == "auto":
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    changed = dict(word.split("=", 1) for word in options.set)
+    variants = [v for v in known_variants() if v.name in options.variants]
+    side = options.side or (4 if device == "cuda" or options.quick else 1)
+    rows = groups(options.systems, variants, options.seeds, side)
+    cells = [cell for row in rows for cell in row]
+    if options.work:
+        mine = [cell for cell in cells if cell.name in options.cells]
+        if options.work == "evaluate":
+            return min(1, work.evaluate(mine, scale, options.out, device))
+        stop = float(options.until)
+        return min(1, work.train(mine, scale, options.out, device, changed, options.batch, stop))
+    began = time.time()
+    for cell in cells:  # what failed is tried again
+        (options.out / "runs" / cell.name / work.FAILED).unlink(missing_ok=True)
+    render(options.systems, options.out / "data", scale.render)
+    schedule(rows, options, device, until, scale.together)
+    facts = {
+        "command": f"scripts/gpu_results.sh {' '.join(map(str, words))}",
+        "seconds": time.time() - began,
+        "ended": time.time(),
+        "side_by_side": side,
+        "processes": options.processes,
+    }
+    folder = bundle.write(options.out, cells, facts)
+    states = [bundle.state(options.out / "runs" / cell.name) for cell in cells]
+    counts = ", ".join(f"{states.count(name)} {name}" for name in sorted(set(states)))
+    print(f"{counts}; {time.time() - began:.0f} s; {folder}")
+    if "failed" in states:
+        return 1
+    return 0 if set(states) == {"evaluated"} else 3
+
+
+def render(systems: Sequence[str], folder: Path, changed: dict[str, int]) -> None:
+    """Render the data sets that are not there, at once."""
+    import json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [word for name, value in changed.items() for word in _option(name, value)]
+    began, started = time.time(), {}
+    for system in systems:
+        if not (folder / system / "manifest.json").is_file():
+            command = [
+                "physim",
+                "render",
+                "--recipe",
+                f"hgn/{system}",
+                "--out",
+                str(folder / system),
+            ]
+            started[system] = subprocess.Popen([sys.executable, "-m", *command, *words, "--quiet"])
+    for system, child in started.items():
+        if child.wait():
+            raise SystemExit(f"rendering {system} failed with exit status {child.returncode}")
+    if started:
+        facts = {"systems": list(started), "seconds": time.time() - began}
+        (folder / "seconds.json").write_text(json.dumps(facts) + "\n")
+        print(f"rendered {', '.join(started)} in {facts['seconds']:.1f} s", flush=True)
+
+
+def _option(name: str, value: int) -> list[str]:
+    return [f"--{name.replace('_', '-')}", str(value)]
+
+
+def schedule(
+    rows: list[list[Cell]], options: argparse.Namespace, device: str, until: float, together: int
+) -> None:
+    """Train groups in their order and judge them as they are done, until the time is over."""
+    running: list[Process] = []
+    tried: set[tuple[str, str]] = set()
+    stop = until - min(LAST, 6 * options.minutes)
+
+    def start(kind: str, cells: list[Cell]) -> None:
+        words = [*options.given, "--work", kind, "--until", str(stop)]
+        words += ["--device", device]
+        names = [word for cell in cells for word in ("--cells", cell.name)]
+        command = [sys.executable, "-m", "benchmarks.paper_table", *words, *names]
+        log = (options.out / f"{kind}.log").open("ab")
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        log.close()
+        tried.update((kind, cell.name) for cell in cells)
+        running.append(Process(kind, cells, child))
+
+    def wanting(kind: str, needed: Sequence[str]) -> list[list[Cell]]:
+        found = []
+        for row in rows:
+            left = [
+                cell
+                for cell in row
+                if (kind, cell.name) not in tried
+                and bundle.state(options.out / "runs" / cell.name) in needed
+            ]
+            found += [left] if left else []
+        return found
+
+    while True:
+        for process in [each for each in running if each.child.poll() is not None]:
+            running.remove(process)
+            names = ", ".join(cell.name for cell in process.cells)
+            left = max(0.0, until - time.time())
+            print(f"{process.kind}: {names}; {left:.0f} s left", flush=True)
+        busy = [each.kind for each in running]
+        if time.time() < stop:
+            trainings = wanting("train", ("missing", "started"))
+            if trainings and busy.count("train") < options.processes:
+                start("train", trainings[0])
+                continue
+        judged = [cell for row in wanting("evaluate", ("trained",)) for cell in row]
+        waits = "train" in busy and len(judged) < together  # then more will come
+        if judged and not waits and time.time() < stop and busy.count("evaluate") < options.judges:
+            start("evaluate", judged[:together])
+            continue
+        if not running:
+            return
+        if time.time() > until:  # an evaluation that is cut off is done again by the next call
+            for process in running:
+                process.child.kill()
+                process.child.wait()
+            return
+        time.sleep(0.1)
+
+
+def _options(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="gpu_results.sh", description=__doc__)
+    names = [variant.name for variant in VARIANTS]
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("minutes", type=float, help="how long this call may take")
+    parser.add_argument("out", type=Path, help="folder of data, runs and bundle")
+    parser.add_argument("--quick", action="store_true", help="all of it at toy size")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--systems", type=_list(SYSTEMS), default=list(SYSTEMS))
+    parser.add_argument("--variants", type=_list(names), default=names)
+    parser.add_argument("--seeds", type=int, default=None, help="default 3, quick 1")
+    parser.add_argument("--batch", type=int, default=0, help="trajectories an update")
+    parser.add_argument("--side", type=int, default=0, help="trainings in threads of a process")
+    parser.add_argument("--processes", type=int, default=1, help="such processes at once")
+    parser.add_argument(
+        "--judges", type=int, default=max(1, cores // 4), help="evaluations at once"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    for name in ("--work", "--until"):
+        parser.add_argument(name, help=argparse.SUPPRESS)
+    parser.add_argument("--cells", action="append", default=[], help=argparse.SUPPRESS)
+    options = parser.parse_args(words)
+    options.seeds = options.seeds or (1 if options.quick else 3)
+    options.given = list(words)
+    for word in options.set:
+        if "=" not in word:
+            parser.error(f"--set: got '{word}', expected NAME=VALUE")
+    return options
+
+
+def _list(known: Sequence[str]):  # noqa: ANN202 - a converter of argparse
+    def names(text: str) -> list[str]:
+        found = [word.strip() for word in text.split(",")]
+        for word in found:
+            if word not in known:
+                raise argparse.ArgumentTypeError(f"got '{word}', expected {', '.join(known)}")
+        return found
+
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

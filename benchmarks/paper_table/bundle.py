@@ -1,0 +1,197 @@
+"""What is carried home: results, table, times, pictures and weights, in few files."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import statistics
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import installed
+from benchmarks.paper_table.cells import SYSTEMS, Cell
+from benchmarks.paper_table.work import DONE, FAILED, TIMES
+
+LIMIT = 15 * 2**20
+"""Bytes of a file, at most."""
+
+PICTURES = ("rollout-0.png", "error.png", "energy.png")
+
+
+def write(out: Path, cells: Sequence[Cell], facts: dict[str, Any]) -> Path:
+    """Write the bundle anew from what is there.
+
+    Arguments:
+        out: Where runs are.
+        cells: All of them, in the order of their worth.
+        facts: Of this call: its options and seconds.
+
+    Returns:
+        The folder.
+    """
+    folder = out / "bundle"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [_row(out / "runs" / cell.name, cell) for cell in cells]
+    kept = {"machine": machine(), "call": facts, "cells": rows}
+    (folder / "results.json").write_text(json.dumps(kept, indent=1) + "\n")
+    (folder / "timing.json").write_text(json.dumps(timing(out, rows, facts), indent=1) + "\n")
+    (folder / "table.md").write_text(markdown(rows, facts))
+    runs = [(cell, out / "runs" / cell.name) for cell in cells]
+    with _archive(folder / "pictures.zip") as archive:
+        for cell, run in runs:
+            _add(archive, [run / "pictures" / name for name in PICTURES], cell.name)
+    with _archive(folder / "weights.zip") as archive:
+        for cell, run in runs:
+            _add(
+                archive, [run / "config.json", run / "checkpoints" / "best.safetensors"], cell.name
+            )
+    return folder
+
+
+def machine() -> dict[str, Any]:
+    """Where the figures come from."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    names = ("physim", "torch", "numpy", "lightning")
+    return {
+        "device": gpu or platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "versions": {name: found for name in names if (found := installed(name))},
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def _row(run: Path, cell: Cell) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "variant": cell.variant.name,
+        "system": cell.system,
+        "seed": cell.seed,
+        "state": state(run),
+    }
+    for name, path in (("times", run / TIMES), ("failed", run / FAILED)):
+        if path.is_file():
+            row[name] = json.loads(path.read_text())
+    if row["state"] == "evaluated":
+        row["evaluation"] = json.loads((run / "evaluation.json").read_text())
+    return row
+
+
+def state(run: Path) -> str:
+    """`missing`, `failed`, `started`, `trained` or `evaluated`."""
+    if (run / FAILED).is_file():
+        return "failed"
+    if (run / DONE).is_file():
+        return "evaluated" if (run / "report.html").is_file() else "trained"
+    return "started" if (run / "checkpoints").is_dir() else "missing"
+
+
+def timing(out: Path, rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> dict[str, Any]:
+    """Seconds of rendering, of each training and of each evaluation."""
+    trainings = []
+    for row in rows:
+        for call in row.get("times", []):
+            name = f"{row['system']}-{row['variant']}-{row['seed']}"
+            speed = call["steps"] / call["seconds"] if call["seconds"] else 0.0
+            trainings.append({"cell": name, **call, "steps_a_second": speed})
+    evaluations = {
+        f"{row['system']}-{row['variant']}-{row['seed']}": row["evaluation"].get("seconds")
+        for row in rows
+        if "evaluation" in row
+    }
+    path = out / "data" / "seconds.json"
+    rendering = json.loads(path.read_text()) if path.is_file() else {}
+    return {
+        "machine": machine(),
+        "call": facts,
+        "rendering": rendering,
+        "trainings": trainings,
+        "evaluations": evaluations,
+    }
+
+
+MEASURES = {
+    "Pixel MSE × 1e4 of test rollouts (average image)": lambda of: (
+        1e4 * of["splits"]["test"]["error"],
+        f" ({1e4 * of['splits']['test']['average_image']:.2f})",
+    ),
+    "Pixel MSE × 1e4 of training rollouts": lambda of: (1e4 * of["splits"]["train"]["error"], ""),
+    "Share explained, test": lambda of: (of["splits"]["test"]["share_explained"], ""),
+    "Share explained further forward": lambda of: (of["beyond"]["forward"]["share_explained"], ""),
+    "Share explained further backward": lambda of: (
+        of["beyond"]["backward"]["share_explained"],
+        "",
+    ),
+    "Valid prediction time forward, share": lambda of: (of["beyond"]["valid_forward"], ""),
+    "Valid prediction time backward, share": lambda of: (of["beyond"]["valid_backward"], ""),
+    "Learned H: deviation along a test rollout / between rollouts": lambda of: (
+        of["splits"]["test"]["energy"]["relative_spread"],
+        "",
+    ),
+    "Seconds of training": lambda of: (of["training"].get("seconds", float("nan")), ""),
+}
+"""Caption of a table, and a run's number in it with what stands behind."""
+
+
+def markdown(rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> str:
+    """A table for each measure: variants by systems, means over seeds ± their deviation."""
+    of = machine()
+    evaluated = [row for row in rows if "evaluation" in row]
+    versions = ", ".join(f"{name} {number}" for name, number in of["versions"].items())
+    where = f"on {of['device']}, {of['date']}; Python {of['python']}, {versions}"
+    command = facts.get("command", "")
+    lines = [f"{len(evaluated)} of {len(rows)} trainings, {where}. `{command}`", ""]
+    for caption, measure in MEASURES.items():
+        cells = _table(evaluated, measure)
+        if cells:
+            systems = [
+                system for system in SYSTEMS if any(system in row for row in cells.values())
+            ]
+            lines += [f"### {caption}", "", _line(["variant", *systems])]
+            lines.append(_line(["---"] * (1 + len(systems))))
+            for variant, row in cells.items():
+                lines.append(_line([variant, *(row.get(system, "–") for system in systems)]))
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[dict[str, Any]], measure: Any) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, list[tuple[float, str]]]] = {}
+    for row in rows:
+        try:
+            value = measure(row["evaluation"])
+        except KeyError:  # another kind of model has other measures
+            continue
+        found.setdefault(row["variant"], {}).setdefault(row["system"], []).append(value)
+    return {
+        variant: {system: _cell(values) for system, values in of.items()}
+        for variant, of in found.items()
+    }
+
+
+def _cell(values: Sequence[tuple[float, str]]) -> str:
+    numbers = [number for number, _ in values]
+    text = f"{statistics.mean(numbers):.3g}"
+    if len(numbers) > 1:
+        text += f" ± {statistics.stdev(numbers):.2g} of {len(numbers)}"
+    return text + values[0][1]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
+
+
+def _add(archive: zipfile.ZipFile, paths: Sequence[Path], folder: str) -> None:
+    """Put files into an archive while it stays below the limit."""
+    files = [path for path in paths if path.is_file()]
+    size = sum(entry.file_size for entry in archive.infolist())
+    if size + sum(path.stat().st_size for path in files) < LIMIT:
+        for path in files:
+            archive.write(path, f"{folder}/{path.name}")

@@ -1,0 +1,188 @@
+"""What is trained: variants × systems × seeds, and at what size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")
+PAPER_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the table.
+
+    Attributes:
+        name: In folders and tables.
+        network: What it changes of the model's settings.
+        train: What it changes of the training.
+        model: Which model.
+        sees: Frames that it is inferred from; 0 for all, none where the model has its own.
+    """
+
+    name: str
+    network: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    model: str = "hgn"
+    sees: int | None = 0
+
+
+VARIANTS = (  # in the order in which they are trained
+    Variant("leapfrog"),
+    Variant("leapfrog-from-5", {"anchor": "middle"}, sees=5),
+    Variant("euler", {"integrator": "euler"}),
+    Variant("deterministic", {"stochastic": "false"}),
+    Variant("no-transform", {"transform": "false"}),
+    Variant("hnn-dense", {"autoencoder": "dense"}, model="pixel-hnn", sees=None),
+    Variant("hnn-convolutional", {"autoencoder": "convolutional"}, model="pixel-hnn", sees=None),
+    Variant("leapfrog-float32", train={"precision": "32-true"}),
+)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large everything is.
+
+    Attributes:
+        preset: Of each model.
+        render: What is changed of the recipes.
+        network: What is changed of every HGN.
+        train: What is changed of every training.
+        judged: Trajectories of each split that a run is judged on.
+        extra: Frames before and after that predictions are followed to.
+        together: Runs that one process judges, one after the other.
+    """
+
+    preset: str
+    render: Mapping[str, int]
+    network: Mapping[str, Any]
+    train: Mapping[str, Any]
+    judged: int
+    extra: int
+    together: int
+
+
+PAPER = Scale(
+    preset="paper",
+    render={},
+    network={},
+    train={
+        "precision": "bf16-mixed",
+        "warmup": 200,
+        "final_learning_rate": 0.05,
+        "clip": 1.0,
+        "averaging": 0.999,
+        "log_every": 100,
+        "evaluate_every": 0,
+        "save_every": 2000,
+    },
+    judged=512,
+    extra=60,
+    together=1,
+)
+QUICK = Scale(
+    preset="test",
+    render={"n": 192, "n_test": 32, "frames": 10, "resolution": 16},
+    network={"frames": 10},
+    train={"steps": 20, "evaluate_every": 0, "threads": 1},
+    judged=16,
+    extra=4,
+    together=100,
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: a variant of a system with a seed."""
+
+    variant: Variant
+    system: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.system}-{self.variant.name}-{self.seed}"
+
+
+def groups(
+    systems: Sequence[str], variants: Sequence[Variant], seeds: int, side: int
+) -> list[list[Cell]]:
+    """Cells in the order in which they are trained, those that run side by side together.
+
+    The first seed of every variant comes before the second of any.
+    """
+    found = []
+    for seed in range(seeds):
+        for variant in variants:
+            row = [Cell(variant, system, seed) for system in systems]
+            found += [row[start : start + side] for start in range(0, len(row), side)]
+    return found
+
+
+def settings(
+    cell: Cell, scale: Scale, data: Path, changed: Mapping[str, str], batch: int = 0
+) -> Any:
+    """The run of a cell.
+
+    Arguments:
+        cell: Which.
+        scale: How large.
+        data: Folder of the data sets.
+        changed: Settings that replace those of the scale, for all cells that have them.
+        batch: Trajectories an update; 0 for those of the preset. With more, updates are fewer in
+            proportion, so that as many trajectories are seen, and the learning rate is larger by
+            the root of the proportion, as suits Adam.
+
+    Returns:
+        The settings.
+    """
+    from hgn_train import models
+    from hgn_train.presets import settings_of, split_settings
+
+    variant, model = cell.variant, cell.variant.model
+    folder = str(data / cell.system)
+    given = {name: str(value) for name, value in (scale.network | dict(variant.network)).items()}
+    given |= {name: str(value) for name, value in (scale.train | dict(variant.train)).items()}
+    if variant.sees == 0:
+        given |= {"inference_frames": scale.network.get("frames", "30"), "anchor": "first"}
+    elif variant.sees:
+        given["inference_frames"] = str(variant.sees)
+    given |= {"seed": str(cell.seed)} | dict(changed)
+    known = own_settings(model)
+    network, train = split_settings(
+        {name: str(value) for name, value in given.items() if name in known}, model
+    )
+    system = models.find(model).adapt(network, folder)
+    chosen = settings_of(scale.preset, folder, model, network, train, system)
+    if batch and model == "hgn":
+        times = batch / chosen.train.batch_size
+        train |= {
+            "batch_size": str(batch),
+            "steps": str(round(chosen.train.steps / times)),
+            "learning_rate": str(chosen.train.learning_rate * math.sqrt(times)),
+        }
+        chosen = settings_of(scale.preset, folder, model, network, train, system)
+    return chosen
+
+
+def own_settings(model: str) -> set[str]:
+    """Names of the settings of a model and of the training."""
+    import dataclasses
+
+    from hgn_train import models
+    from hgn_train.settings import TrainSettings
+
+    kinds = (models.find(model).settings, TrainSettings)
+    return {entry.name for kind in kinds for entry in dataclasses.fields(kind)}
+
+
+def known_variants() -> list[Variant]:
+    """Those whose model is there."""
+    from hgn_train import models
+
+    return [variant for variant in VARIANTS if variant.model in models.MODELS]

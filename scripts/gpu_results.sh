@@ -1,0 +1,12 @@
+#!/bin/sh
+# The table of the HGN paper on one GPU, within a time:
+#
+#     scripts/gpu_results.sh MINUTES OUT [--quick] [--batch N] [--side N] [--set NAME=VALUE …]
+#
+# Called again with the same OUT it goes on where it was. OUT/bundle holds what is worth keeping.
+# Exit status: 0 all done, 3 something is left for another call, 1 a training failed.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+if [ -x "$root/.venv/bin/python" ]; then python=$root/.venv/bin/python; else python=python3; fi
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-$python}" -m benchmarks.paper_table "$@"
