@@ -121,6 +121,8 @@ def sample_latents(
     Raises:
         PhysimError: The kind does not exist, or the run holds no mixture.
     """
+    if kind == "normal" and not model.settings.stochastic:
+        raise PhysimError("prior: got 'normal', but this model has none; expected 'mixture'")
     if kind == "normal":
         return torch.randn(n, *model.latent_shape, generator=generator, device=generator.device)
     if kind != "mixture":

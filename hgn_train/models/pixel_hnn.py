@@ -212,7 +212,7 @@ class PixelHNN(nn.Module):
             The rollout in chronological order; of the frames that a state decodes to, the first.
         """
         s, n = self.settings, self.settings.substeps
-        q, p = z.float().chunk(2, 1)
+        q, p = z.chunk(2, 1)
         with torch.autocast(z.device.type, enabled=False):
             q, p = integrators.rollout(
                 self.integrator, self.hamiltonian, q, p, speed / n, n * forward, n * backward

@@ -4,8 +4,8 @@
 | --- | --- | --- | --- |
 | paper | a GPU | the authors': dense, 3 × 200 each way | 10,000 steps of 200 |
 | conv | a GPU | encoder and decoder of the HGN | 10,000 steps of 200 |
-| small | a CPU | as `paper` | 3,000 steps of 100 |
-| small-conv | a CPU | encoder and decoder of the small HGN, bf16 | 3,000 steps of 64 |
+| small | a CPU | as `paper` | 2,000 steps of 50 |
+| small-conv | a CPU | encoder and decoder of the small HGN, bf16 | 2,000 steps of 32 |
 | test | tests | as small as it can be | seconds |
 """
 
@@ -21,8 +21,8 @@ PAPER: dict[str, Any] = {
 }
 
 SMALL: dict[str, Any] = PAPER | {
-    "steps": 3000,
-    "batch_size": 100,
+    "steps": 2000,
+    "batch_size": 50,
     "trajectories": 5000,
     "threads": 1,
     "evaluate_every": 500,
@@ -40,7 +40,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "decoder": ((32,), (32,)),
             "shuffle": 2,
         },
-        SMALL | {"batch_size": 64, "precision": "bf16-mixed"},
+        SMALL | {"batch_size": 32, "precision": "bf16-mixed"},
     ),
     "test": (
         {
