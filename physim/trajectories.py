@@ -112,12 +112,12 @@ class Generator:
 
     def _states(self, split: str, index: np.ndarray) -> dict[str, np.ndarray]:
         """States, energies and parameters; a trajectory is drawn again until it stays in sight."""
-        n, frames, d = len(index), self.recipe.frames, self.system.dimension
+        n = len(index)
         attempt = np.zeros(n, dtype=np.int32)
-        params = np.empty((n, self.system.n_params))
-        q, p = np.empty((n, frames, d)), np.empty((n, frames, d))
-        todo = np.arange(n)
+        params, q, p = self._attempt(split, index, attempt)
+        todo = np.flatnonzero(self._leave(params, q))
         while todo.size:
+            attempt[todo] += 1
             if attempt[todo].max() >= MAX_ATTEMPTS:
                 worst = index[todo[0]]
                 raise SimulationError(
@@ -126,14 +126,7 @@ class Generator:
                 )
             rows, q_new, p_new = self._attempt(split, index[todo], attempt[todo])
             params[todo], q[todo], p[todo] = rows, q_new, p_new
-            outside = canvas.outside(
-                rollout.positions(self.system, q_new, rows),
-                self._radii(rows),
-                self._stage,
-                self.style.margin,
-            )
-            todo = todo[outside]
-            attempt[todo] += 1
+            todo = todo[self._leave(rows, q_new)]
         return {
             "q": q,
             "p": p,
@@ -143,6 +136,11 @@ class Generator:
             "attempt": attempt,
             "params": params,
         }
+
+    def _leave(self, params: np.ndarray, q: np.ndarray) -> np.ndarray:
+        """Which trajectories leave the canvas, (n,) bool."""
+        xy = rollout.positions(self.system, q, params)
+        return canvas.outside(xy, self._radii(params), self._stage, self.style.margin)
 
     def _attempt(
         self, split: str, index: np.ndarray, attempt: np.ndarray

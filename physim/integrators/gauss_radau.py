@@ -282,12 +282,12 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
     f_p, predicted, fresh = f_q + 8 * d, f_q + 16 * d, f_q + 32 * d
     stage_q, stage_p = f_q + 40 * d, f_q + 48 * d
     ends = f_q + 56 * d
-    memory, row = _borrowed(work), _borrowed(params)
+    memory, row, end_q, end_p = _borrowed(work), _borrowed(params), _borrowed(q), _borrowed(p)
     y_q, y_p = memory[ends : ends + d], memory[ends + d : ends + 2 * d]
     carry, slope = memory[ends + 2 * d : ends + 4 * d], memory[fresh : fresh + d]
     node_q, node_p = memory[stage_q : stage_q + d], memory[stage_p : stage_p + d]
     for i in range(d):
-        y_q[i], y_p[i] = q[i], p[i]
+        y_q[i], y_p[i] = end_q[i], end_p[i]
     ceiling = abs(dt) / abs(substeps)
     fixed = substeps < 0
     if memory[0] == 0.0:
@@ -381,7 +381,7 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
             memory[1] = h
             if pieces == 1:
                 for i in range(d):
-                    q[i], p[i] = y_q[i], y_p[i]
+                    end_q[i], end_p[i] = y_q[i], y_p[i]
                 return True
         else:
             memory[0] = used * max(growth, 0.1)

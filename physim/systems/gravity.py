@@ -55,17 +55,19 @@ def dh_dq(q, p, params, out):
     """∂H/∂q_i = Σ_j G m_i m_j (q_i − q_j)/‖q_i − q_j‖³."""
     n = q.size // 2
     for i in range(n):
-        out[2 * i] = 0.0
-        out[2 * i + 1] = 0.0
+        total_x = 0.0
+        total_y = 0.0
         for j in range(i):
             x = q[2 * i] - q[2 * j]
             y = q[2 * i + 1] - q[2 * j + 1]
             square = x * x + y * y
             pull = params[n] * params[i] * params[j] / (square * math.sqrt(square))
-            out[2 * i] += pull * x
-            out[2 * i + 1] += pull * y
+            total_x += pull * x
+            total_y += pull * y
             out[2 * j] -= pull * x
             out[2 * j + 1] -= pull * y
+        out[2 * i] = total_x
+        out[2 * i + 1] = total_y
 
 
 @kernel(FIELD)
@@ -79,7 +81,8 @@ def dh_dp(q, p, params, out):
 @kernel(POSITIONS)
 def positions(q, params, xy):
     """The bodies are where q says."""
-    xy[:] = q
+    for i in range(q.size):
+        xy[i] = q[i]
 
 
 @subroutine
