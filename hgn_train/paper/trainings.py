@@ -17,6 +17,7 @@ from pathlib import Path
 import physim
 from hgn_train import checkpoint
 from hgn_train.densities import DENSITIES
+from hgn_train.evaluation.markdown import SYSTEMS
 from hgn_train.paper.figure import Need
 from hgn_train.presets import PRESETS, default, hgn
 from physim.errors import PhysimError
@@ -25,6 +26,7 @@ Say = Callable[[str], None]
 
 MINUTES: dict[str, dict[str, dict[str, int]]] = {
     "nhf": {preset: dict.fromkeys(DENSITIES, 2) for preset in ("paper", "small")},
+    "pixel-hnn": {preset: dict.fromkeys(SYSTEMS, 2) for preset in ("small", "small-conv")},
 }
 """About how long a training takes on one core, by model, preset and subject; beside HGN's own."""
 
