@@ -64,7 +64,7 @@ def energies(models: Models) -> bytes:
             axis.plot(arrays["times"], change, color=COLOURS.get(name, BLUE), lw=1, label=label)
         axis.set(xlabel="time", ylabel="H of the model's state − H of the truth", title=name)
         axis.set_yscale("symlog", linthresh=_threshold([a for _, a in models]))
-        axis.legend(frameon=False, fontsize=8, loc="upper left")
+        axis.legend(fontsize=8, loc="upper left", edgecolor="none", framealpha=0.8)
     lowest = min(axis.get_ylim()[0] for axis in axes)
     highest = max(axis.get_ylim()[1] for axis in axes)
     for axis in axes:

@@ -103,17 +103,19 @@ def _factors(found: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 
 def comparisons(found: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str, str, bytes]]:
-    """Name, caption and bytes of pictures of the first run of each model, by system."""
-    systems: dict[str, dict[str, Path]] = {}
+    """Name, caption and bytes of pictures of both models, by system, of the first preset."""
+    systems: dict[str, tuple[str, dict[str, Path]]] = {}
     for run, results in found:
-        models = systems.setdefault(results["system"], {})
-        models.setdefault(results["settings"]["model"], run)
+        settings = results["settings"]
+        preset, runs = systems.setdefault(results["system"], (settings["preset"], {}))
+        if settings["preset"] == preset:
+            runs.setdefault(settings["model"], run)
     drawn: list[tuple[str, str, bytes]] = []
-    for system, runs in systems.items():
+    for system, (preset, runs) in systems.items():
         shown: Models = [(name, load(run)[1]) for name, run in sorted(runs.items())]
         for kind, words in WORDS.items():
             content = getattr(state_figures, kind)(shown)
-            drawn.append((f"{system}-{kind}.png", f"{system}: {words}", content))
+            drawn.append((f"{system}-{kind}.png", f"{system}, preset {preset}: {words}", content))
     return drawn
 
 
