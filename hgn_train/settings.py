@@ -21,7 +21,7 @@ class TrainSettings:
 
     Attributes:
         steps: Optimiser updates.
-        batch_size: Trajectories an update, over all processes.
+        batch_size: Trajectories, states or points an update, over all processes.
         trajectories: How many of the training split are used; 0 for all.
         learning_rate: Of Adam, at its highest.
         warmup: Updates over which the learning rate rises from 0.

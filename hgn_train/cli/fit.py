@@ -19,7 +19,7 @@ NETWORK = {
 }
 TRAIN = {
     "steps": "Optimiser updates.",
-    "batch_size": "Trajectories an update.",
+    "batch_size": "Trajectories, states or points an update.",
     "trajectories": "How many of the training split are used; 0 for all.",
     "learning_rate": "Of Adam, at its highest.",
     "precision": "bf16-mixed or 32-true.",
@@ -44,7 +44,9 @@ def _setting(name: str, text: str) -> Any:
     "random, moons, spirals, rings or checkerboard; a resumed run knows its own.",
 )
 @click.option(
-    "--preset", help="paper, plus, small or test.  [default: small, or paper where none is small]"
+    "--preset",
+    help="paper, small, test, and of some models others.  "
+    "[default: small, or paper where none is small]",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @options.named(*(_setting(name, text) for name, text in (NETWORK | TRAIN).items()))
