@@ -45,6 +45,29 @@ SMOOTH: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]
 """Activations of an energy, each with its derivative."""
 
 
+def _softplus_curvature(u: Tensor) -> Tensor:
+    slope = torch.sigmoid(u)
+    return slope * (1 - slope)
+
+
+def _tanh_curvature(u: Tensor) -> Tensor:
+    value = torch.tanh(u)
+    return -2 * value * (1 - value**2)
+
+
+def _swish_curvature(u: Tensor) -> Tensor:
+    gate = torch.sigmoid(u)
+    return gate * (1 - gate) * (2 + u * (1 - 2 * gate))
+
+
+CURVATURE: dict[str, Callable[[Tensor], Tensor]] = {
+    "softplus": _softplus_curvature,
+    "tanh": _tanh_curvature,
+    "swish": _swish_curvature,
+}
+"""Second derivatives of the activations."""
+
+
 class Energy(nn.Module):
     """A scalar function of a state, with its gradient.
 
@@ -66,6 +89,7 @@ class Energy(nn.Module):
         self.layers: Any = nn.ModuleList(layers)
         if layers[-1].bias is not None:  # a constant added to an energy moves nothing
             layers[-1].bias.requires_grad_(False)
+        self.activation = activation
         self.value_of, self.slope_of = SMOOTH[activation]
         self.log_stiffness: nn.Parameter | None = None
         if stiffness:
@@ -112,7 +136,12 @@ class Energy(nn.Module):
 
     def unfolded(self) -> Unfolded:
         """The same energy of flattened states."""
-        return Unfolded(self)
+        layers = [_matrix(layer) for layer in self.layers]
+        stiffness = None
+        if self.log_stiffness is not None:
+            k = self.log_stiffness.exp()
+            stiffness = k.repeat_interleave(layers[0][0].shape[1] // len(k))
+        return Unfolded(self.activation, layers[:-1], layers[-1][0].sum(0), stiffness)
 
 
 class Unfolded:
@@ -121,18 +150,33 @@ class Unfolded:
     It is made of an energy's weights as they are, and differentiable with respect to them.
 
     Arguments:
-        energy: Linear layers or convolutions.
+        activation: One of `SMOOTH`.
+        layers: Weight, (outputs, inputs), and bias of each hidden layer.
+        last: Weights of the sum of what the last of these gives.
+        stiffness: k of the quadratic part, one a number of the state.
     """
 
-    def __init__(self, energy: Energy) -> None:
-        self.value_of, self.slope_of = energy.value_of, energy.slope_of
-        layers = [_matrix(layer) for layer in energy.layers]
-        self.layers, (last, _) = layers[:-1], layers[-1]
-        self.last = last.sum(0)
-        self.stiffness: Tensor | None = None
-        if energy.log_stiffness is not None:
-            k = energy.log_stiffness.exp()
-            self.stiffness = k.repeat_interleave(layers[0][0].shape[1] // len(k))
+    def __init__(
+        self,
+        activation: str,
+        layers: Sequence[tuple[Tensor, Tensor]],
+        last: Tensor,
+        stiffness: Tensor | None,
+    ) -> None:
+        self.activation = activation
+        self.value_of, self.slope_of = SMOOTH[activation]
+        self.curvature_of = CURVATURE[activation]
+        self.layers, self.last, self.stiffness = layers, last, stiffness
+
+    def tensors(self) -> list[Tensor | None]:
+        """All that it is made of: weight and bias of each layer, `last`, `stiffness`."""
+        return [*(x for layer in self.layers for x in layer), self.last, self.stiffness]
+
+    @classmethod
+    def of(cls, activation: str, tensors: Sequence[Tensor]) -> Unfolded:
+        """The inverse of `tensors`."""
+        *layers, last, stiffness = tensors
+        return cls(activation, list(zip(layers[::2], layers[1::2], strict=True)), last, stiffness)
 
     def gradient(self, x: Float[Tensor, "batch n"]) -> Float[Tensor, "batch n"]:
         """∂E/∂x, as in `Energy`."""
@@ -254,7 +298,10 @@ class Separable(nn.Module):
         """The gradients of flattened q and p."""
         kinetic, potential = self.kinetic.unfolded(), self.potential.unfolded()
         return Gradients(
-            True, lambda q, p: potential.gradient(q), lambda q, p: kinetic.gradient(p)
+            True,
+            lambda q, p: potential.gradient(q),
+            lambda q, p: kinetic.gradient(p),
+            (potential, kinetic),
         )
 
 
@@ -306,8 +353,10 @@ class Gradients:
         is_separable: Whether H(q, p) = T(p) + V(q).
         dq: ∂H/∂q of q and p.
         dp: ∂H/∂p of q and p.
+        parts: V and T, where H is their sum.
     """
 
     is_separable: bool
     dq: Callable[[Tensor, Tensor], Tensor]
     dp: Callable[[Tensor, Tensor], Tensor]
+    parts: tuple[Unfolded, Unfolded] | None = None

@@ -67,6 +67,7 @@ class Integrator:
         needs_separable: Right only for H = T(p) + V(q).
         step: (hamiltonian, q, p, dt, kept) to (q, p, kept), where `kept` is ∂H/∂q at the returned
             q if the next step can use it, else None.
+        splitting: Where a step is kicks and drifts, these with their shares of dt.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Integrator:
     reversible: bool
     needs_separable: bool
     step: Step
+    splitting: tuple[tuple[str, float], ...] = ()
 
 
 def _euler(
@@ -105,6 +107,10 @@ def _leapfrog(
 _YOSHIDA_OUTER = 1 / (2 - 2 ** (1 / 3))
 YOSHIDA4 = (_YOSHIDA_OUTER, 1 - 2 * _YOSHIDA_OUTER, _YOSHIDA_OUTER)
 """Lengths of the three leapfrog steps that make one of order 4; they sum to 1."""
+
+
+LEAPFROG = (("kick", 0.5), ("drift", 1.0), ("kick", 0.5))
+"""Half a kick, a drift, half a kick."""
 
 
 def _yoshida4(
@@ -164,9 +170,25 @@ INTEGRATORS: dict[str, Integrator] = {
     integrator.name: integrator
     for integrator in (
         Integrator("euler", 1, False, False, False, _euler),
-        Integrator("symplectic-euler", 1, True, False, True, _symplectic_euler),
-        Integrator("leapfrog", 2, True, True, True, _leapfrog),
-        Integrator("yoshida4", 4, True, True, True, _yoshida4),
+        Integrator(
+            "symplectic-euler",
+            1,
+            True,
+            False,
+            True,
+            _symplectic_euler,
+            (("kick", 1.0), ("drift", 1.0)),
+        ),
+        Integrator("leapfrog", 2, True, True, True, _leapfrog, LEAPFROG),
+        Integrator(
+            "yoshida4",
+            4,
+            True,
+            True,
+            True,
+            _yoshida4,
+            tuple((way, part * share) for share in YOSHIDA4 for way, part in LEAPFROG),
+        ),
         Integrator("rk4", 4, False, False, False, _rk4),
         midpoint(8),
     )

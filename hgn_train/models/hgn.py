@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from hgn_train import integrators
+from hgn_train import adjoint, integrators
 from hgn_train.decoder import Decoder
 from hgn_train.encoder import MapEncoder, VectorEncoder, map_transform, vector_transform
 from hgn_train.geco import Geco
@@ -266,10 +266,9 @@ class HGN(nn.Module):
         """
         n, shape = self.settings.substeps, q.shape[1:]
         with torch.autocast(q.device.type, enabled=False):
-            gradients = self.hamiltonian.unfolded()
-            q, p = integrators.rollout(
+            q, p = adjoint.states(
                 self.integrator,
-                gradients,
+                self.hamiltonian.unfolded(),
                 q.flatten(1),
                 p.flatten(1),
                 dt / n,

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hgn_train.hamiltonian import (
+    CURVATURE,
     SMOOTH,
     Energy,
     Joint,
@@ -45,6 +46,8 @@ def test_slope_is_the_derivative_of_the_activation(activation):
     u = torch.linspace(-4, 4, 81, dtype=torch.float64)
     slope = torch.func.vmap(torch.func.grad(value_of))(u)
     torch.testing.assert_close(slope_of(u), slope, rtol=1e-12, atol=1e-14)
+    bend = torch.func.vmap(torch.func.grad(slope_of))(u)
+    torch.testing.assert_close(CURVATURE[activation](u), bend, rtol=1e-11, atol=1e-13)
 
 
 def test_gradient_agrees_with_finite_differences():

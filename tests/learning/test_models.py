@@ -102,6 +102,7 @@ def test_plus_has_the_sizes_of_the_authors_code():
     assert sum(w.numel() for w in model.encoder.parameters()) == 295_872
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize("name", ["maps", "consistency", "some-frames"])
 def test_compiled_whole_equals_eager(name):
     """One graph, no break; the order of sums may differ, in float32."""

@@ -12,10 +12,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hgn_train import step
+from hgn_train import adjoint, integrators, step
+from hgn_train.hamiltonian import Separable, convolutional_energy, mlp_energy
 from hgn_train.models.hgn import HGN
 from hgn_train.presets import settings_of
 from physim.errors import PhysimError
+
+pytestmark = pytest.mark.filterwarnings(  # PyTorch's own, where it compiles such a function
+    "ignore:.*autograd.function.Function.*should not be instantiated:DeprecationWarning"
+)
 
 SHRUNK = {"frames": 6, "resolution": 16}
 FORMS = {  # presets with their own layers, objective and anchor, at widths of a test
@@ -42,6 +47,7 @@ FORMS = {  # presets with their own layers, objective and anchor, at widths of a
         "maps": 6,
         "decoded": 0,
         "both_ways": False,
+        "moments": 0,  # noise has none: whitening them leaves only rounding
     },
 }
 ABLATIONS = {
@@ -119,6 +125,32 @@ def plain_loss(model, batch, draws):
     multiplier = functional.softplus(model.geco.variable)
     constraint = error - s.kappa
     return multiplier.detach() * constraint + weighed - multiplier * constraint.detach()
+
+
+@pytest.mark.parametrize("name", ["leapfrog", "symplectic-euler", "yoshida4"])
+@pytest.mark.parametrize("form", ["maps", "vector", "stiff"])
+def test_written_out_gradient_of_a_rollout_is_autograds(name, form):
+    """In float64, in every weight and in both states, there and back, each with its own dt."""
+    torch.manual_seed(0)
+    maps = form == "maps"
+    made_of = (lambda: convolutional_energy(2, 4, (5, 6, 4))) if maps else None
+    stiff = [0.5, 1.0, 2.0] if form == "stiff" else []
+    made_of = made_of or (lambda: mlp_energy(3, (7, 5), "swish", stiff))
+    h = Separable(made_of(), made_of()).double()
+    shape = (4, 32) if maps else (4, 3)
+    q, p = (torch.randn(shape, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    dt = torch.tensor([0.1, -0.2, 0.3, 0.1], dtype=torch.float64)
+    leaves = [q, p, *(weight for weight in h.parameters() if weight.requires_grad)]
+    pull = [torch.randn(4, 8, shape[1], dtype=torch.float64) for _ in range(2)]
+    found = []
+    for states in (adjoint.states, integrators.rollout):
+        out = states(integrators.find(name), h.unfolded(), q, p, dt, 5, 2)
+        loss = sum((x * y).sum() for x, y in zip(out, pull, strict=True))
+        found.append((out, torch.autograd.grad(loss, leaves)))
+    (states, grads), (truth, expected) = found
+    torch.testing.assert_close(states, truth, rtol=1e-13, atol=1e-14)
+    for one, other in zip(grads, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)  # sums in another order
 
 
 def gradients(model, loss):
