@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hgn_train import images, points, states
 from hgn_train.models.hgn import HGN, HGNSettings
-from hgn_train.models.hnn import StateSettings, hnn, mlp
+from hgn_train.models.hnn import StateSettings, build_hnn, build_mlp
 from hgn_train.models.model import Kind, Model
 from hgn_train.models.nhf import NHF, NHFSettings
 from hgn_train.models.pixel_hnn import PixelHNN, PixelHNNSettings, open_neighbours
@@ -25,7 +25,7 @@ MODELS: dict[str, Kind] = {
         Kind(
             name="hnn",
             settings=StateSettings,
-            build=hnn,
+            build=build_hnn,
             paper="Greydanus et al. (2019), arXiv 1906.01563",
             open=states.open_states,
             adapt=states.adapt,
@@ -43,7 +43,7 @@ MODELS: dict[str, Kind] = {
         Kind(
             name="mlp",
             settings=StateSettings,
-            build=mlp,
+            build=build_mlp,
             paper="the baseline of Greydanus et al. (2019)",
             open=states.open_states,
             adapt=states.adapt,

@@ -100,7 +100,7 @@ class Plain(nn.Module):
 
 
 class StateModel(nn.Module):
-    """A network of states that learns their derivatives; made by `hnn` and `mlp`.
+    """A network of states that learns their derivatives; made by `build_hnn` and `build_mlp`.
 
     Arguments:
         settings: What it is made of.
@@ -133,12 +133,12 @@ class StateModel(nn.Module):
         return Scores(derivative_error(self.motion, rows))
 
 
-def hnn(settings: StateSettings) -> StateModel:
+def build_hnn(settings: StateSettings) -> StateModel:
     """A learned Hamiltonian."""
     energy = mlp_energy(2 * settings.dimension, settings.hidden, settings.activation)
     return StateModel(settings, Canonical(Joint(energy)))
 
 
-def mlp(settings: StateSettings) -> StateModel:
+def build_mlp(settings: StateSettings) -> StateModel:
     """Its baseline: the same layers, but for the last, predict the derivatives."""
     return StateModel(settings, Plain(settings.dimension, settings.hidden, settings.activation))

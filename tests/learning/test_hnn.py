@@ -15,7 +15,7 @@ import physim
 from hgn_train import checkpoint, cli, data, states, train, truth
 from hgn_train.evaluation.states import integrated, learned_energy
 from hgn_train.hamiltonian import SMOOTH
-from hgn_train.models.hnn import StateSettings, hnn, mlp
+from hgn_train.models.hnn import StateSettings, build_hnn, build_mlp
 from hgn_train.presets import settings_of
 from physim.command_line import run as run_command
 from physim.errors import PhysimError
@@ -70,13 +70,13 @@ def divergences(field, dimension=2):
 
 @pytest.mark.parametrize("activation", SMOOTH)
 def test_the_field_has_no_divergence(activation):
-    found = divergences(motion(hnn, activation=activation))
+    found = divergences(motion(build_hnn, activation=activation))
     assert found.abs().max() < 1e-13  # rounding of sums of 2d terms of order 1
-    assert divergences(motion(mlp, activation=activation)).abs().min() > 1e-4
+    assert divergences(motion(build_mlp, activation=activation)).abs().min() > 1e-4
 
 
 def test_the_field_is_the_derivative_of_the_energy():
-    field = motion(hnn)
+    field = motion(build_hnn)
     q, p = torch.randn(2, 20, 2, dtype=torch.float64, requires_grad=True)
     dq, dp = torch.autograd.grad(field.hamiltonian(q, p).sum(), (q, p))
     dq_dt, dp_dt = field(q, p)
@@ -85,7 +85,7 @@ def test_the_field_is_the_derivative_of_the_energy():
 
 
 def test_a_rollout_keeps_the_learned_energy():
-    field = motion(hnn)
+    field = motion(build_hnn)
     q0, p0 = np.random.default_rng(0).normal(size=(2, 5, 2))
     q, p = integrated(field, q0, p0, np.linspace(0, 10, 30))
     energy = learned_energy(field, q, p)
@@ -93,7 +93,7 @@ def test_a_rollout_keeps_the_learned_energy():
     assert np.ptp(q) > 1
 
 
-@pytest.mark.parametrize("build", [hnn, mlp])
+@pytest.mark.parametrize("build", [build_hnn, build_mlp])
 def test_start_is_orthogonal_and_gradients_reach_all(build):
     torch.manual_seed(0)
     model = build(StateSettings(dimension=1, hidden=(20, 20)))
@@ -108,7 +108,7 @@ def test_start_is_orthogonal_and_gradients_reach_all(build):
 
 
 def test_the_layers_are_the_papers():
-    for build, outputs in ((hnn, 1), (mlp, 2)):
+    for build, outputs in ((build_hnn, 1), (build_mlp, 2)):
         model = build(StateSettings())
         shapes = [tuple(m.weight.shape) for m in model.modules() if isinstance(m, nn.Linear)]
         assert shapes == [(200, 2), (200, 200), (outputs, 200)]
