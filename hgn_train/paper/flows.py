@@ -52,10 +52,13 @@ def draw(material: Material) -> Drawing:
 
 
 def chosen(material: Material) -> list[Run]:
-    """The runs of the rows; all flows of the plane where none of these is there."""
+    """The runs of the rows; other flows of the plane where some of these are not there."""
     found = (material.find("nhf", *row) for row in SHOWN)
     runs = [run for run in found if run is not None]
-    return runs or [run for run in material.of("nhf") if run.results["dimension"] == 2]
+    flat = [run for run in material.of("nhf") if run.results["dimension"] == 2]
+    shown = {run.need.subject for run in runs}
+    runs += [run for run in flat if run.need.subject not in shown]
+    return runs[: len(SHOWN)]
 
 
 def numbers(runs: Sequence[Run]) -> str:
