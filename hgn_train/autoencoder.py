@@ -42,7 +42,7 @@ class Residual(nn.Module):
 
 
 class Dense(nn.Module):
-    """Linear layers on all pixels.
+    """Linear layers on all pixels, less the mean colour: the authors' ground is 0.
 
     Arguments:
         channels: Channels of the stacked frames.
@@ -51,22 +51,26 @@ class Dense(nn.Module):
         width: Of the hidden layers.
     """
 
+    colour: Tensor
+
     def __init__(self, channels: int, size: int, state: int, width: int) -> None:
         super().__init__()
+        self.register_buffer("colour", torch.zeros(channels, 1, 1))
         self.shape = (channels, size, size)
         self.encoder = Residual(channels * size * size, width, state)
         self.decoder = Residual(state, width, channels * size * size)
 
     def start_at(self, colour: Float[Tensor, " channels"]) -> None:
-        """Nothing: the layers start as they are."""
+        """Look at frames as what differs from one colour."""
+        self.colour.copy_(colour[:, None, None])
 
     def encode(self, frames: Float[Tensor, "batch stacked height width"]) -> Tensor:
         """States, (batch, state)."""
-        return self.encoder(frames.flatten(1)).float()
+        return self.encoder((frames - self.colour).flatten(1)).float()
 
     def decode(self, state: Float[Tensor, "batch state"]) -> Tensor:
         """Stacked frames, about from 0 to 1."""
-        return self.decoder(state).float().unflatten(1, self.shape)
+        return self.decoder(state).float().unflatten(1, self.shape) + self.colour
 
 
 class Convolutional(nn.Module):

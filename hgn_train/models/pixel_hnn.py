@@ -144,7 +144,7 @@ class PixelHNN(nn.Module):
         self.integrator = integrators.find(s.integrator, separable=False)
 
     def prepare(self, example: Mapping[str, Tensor]) -> None:
-        """Start the convolutional decoder at the mean colour of some images."""
+        """Start at the mean colour of some images."""
         colour = pixels(example["image"]).mean((0, 1, 3, 4))
         self.autoencoder.start_at(colour.repeat(self.settings.inference_frames))
 
