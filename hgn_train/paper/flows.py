@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hgn_train.evaluation.density_figures import arrows, energy, limits, smoothed
+from hgn_train.evaluation.density_figures import arrows, limits, smoothed
 from hgn_train.evaluation.markdown import table
 from hgn_train.paper import page
 from hgn_train.paper.figure import Drawing, Figure, Material, Need, Run
@@ -15,7 +15,7 @@ from hgn_train.paper.figure import Drawing, Figure, Material, Need, Run
 SHOWN = (("circle", "paper"), ("circle", "small"), ("random", "small"), ("grid", "small"))
 """Density and preset of each row; of preset `paper` the flow follows one H, as in the paper."""
 
-ARROWS, PATHS, POINTS = 60, 60, 1500
+ARROWS, PATHS, POINTS, LEVELS = 40, 16, 400, 12
 
 
 def draw(material: Material) -> Drawing:
@@ -90,7 +90,8 @@ def _density(axis: Any, arrays: Any, name: str) -> None:
     low, high = limits(arrays["target"])
     values = smoothed(arrays[name], low, high)
     top = smoothed(arrays["target"], low, high).max()
-    axis.imshow(values.T, origin="lower", cmap="magma", vmin=0, vmax=top)
+    levels = np.linspace(0, top, 16)
+    axis.contourf(values.T, levels, cmap="magma", extend="max", antialiased=False)
 
 
 def potential(axis: Any, arrays: Any) -> None:
@@ -105,7 +106,9 @@ def kinetic(axis: Any, arrays: Any) -> None:
 
 def _energy(axis: Any, places: np.ndarray, values: np.ndarray, colours: str) -> None:
     middle = abs(places) <= 2.6  # where the standardised data are
-    energy(axis, places[middle], values[np.ix_(middle, middle)], colours)
+    field = places[middle], places[middle], values[np.ix_(middle, middle)].T
+    axis.contourf(*field, LEVELS, cmap=colours)
+    axis.contour(*field, LEVELS, colors="white", linewidths=0.5, linestyles="solid")
 
 
 def step(axis: Any, arrays: Any) -> None:
@@ -119,9 +122,9 @@ def flow(axis: Any, arrays: Any) -> None:
     path = arrays["path_q"][:POINTS]
     direction = np.arctan2(path[:, 0, 1], path[:, 0, 0])
     for one in path[:PATHS]:
-        axis.plot(*one.T, color=page.LEVEL, lw=0.4, zorder=0)
-    axis.scatter(*path[:, 0].T, c=page.GREY, s=0.5, lw=0)
-    axis.scatter(*path[:, -1].T, c=direction, cmap="twilight_shifted", s=2.5, lw=0)
+        axis.plot(*one.T, color=page.LEVEL, lw=0.5, zorder=0)
+    axis.scatter(*path[:, 0].T, c=page.GREY, s=1, lw=0)
+    axis.scatter(*path[:, -1].T, c=direction, cmap="twilight_shifted", s=4, lw=0)
     _fit(axis, arrays)
 
 

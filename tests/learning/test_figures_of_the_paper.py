@@ -121,7 +121,8 @@ def test_figure_of_flows(tmp_path, capsys):
     for preset in ("paper", "small"):
         out = f"runs/circle-nhf-{preset}"
         words = f"hgn-train fit --model nhf --target circle --out {out} --preset {preset}"
-        assert f"7 steps of 256, seed 0: `{words}`" in text
+        batch = settings_of(preset, "circle", "nhf").train.batch_size
+        assert f"7 steps of {batch}, seed 0: `{words}`" in text
 
 
 def test_figures_without_runs_and_the_page_of_old_ones(tiny_data, tmp_path, capsys):
