@@ -122,6 +122,8 @@ def _cells(results: dict[str, Any]) -> list[str]:
         threads = training.get("threads")
         seconds = f"{training['seconds']:.0f} s on {training.get('device', 'cpu')}"
         seconds += f", {threads} thread{'s' * (threads > 1)}" if threads else ""
+    if training.get("device", "cpu") == "cpu" and "processor_seconds" in training:
+        seconds = f"{training['processor_seconds']:.0f} s of one core, {training['seconds']:.0f} s"
     return [
         *_name(results),
         f"{settings['network']['inference_frames']} of {settings['network']['frames']}",

@@ -97,15 +97,15 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
     "small": {
-        "mass_spring": {"steps": 1000},
-        "pendulum": {"steps": 4000},
-        "two_body": {"steps": 4000},
+        "mass_spring": {"steps": 500},
+        "pendulum": {"steps": 2500},
+        "two_body": {"steps": 2500},
         "three_body": {"steps": 6000},
     },
 }
 """What of the training differs between systems."""
 
 MINUTES: dict[str, dict[str, int]] = {
-    "small": {"mass_spring": 3, "pendulum": 9, "two_body": 6, "three_body": 9},
+    "small": {"mass_spring": 1, "pendulum": 4, "two_body": 4, "three_body": 9},
 }
 """About how long a training takes on one core of a current server, for the sentence of `auto`."""
