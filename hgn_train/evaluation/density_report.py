@@ -12,6 +12,9 @@ from hgn_train.evaluation import density_figures
 
 Results = Mapping[str, Any]
 
+PLATEAU = 0.02
+"""Nats by which a flow must be better than one Gaussian to have learned more than that."""
+
 
 def rows(results: Results) -> list[tuple[str, str]]:
     """The numbers of a run, as name and text.
@@ -74,6 +77,8 @@ def lead(results: Results) -> str:
     )
     if "seconds" in training:
         sentence += f", trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}"
+    if split["log_prob"] < split["gaussian"] + PLATEAU:
+        sentence += ". NO BETTER THAN ONE GAUSSIAN: more steps or another seed may help"
     return sentence + "."
 
 

@@ -182,3 +182,12 @@ def test_what_a_flow_does_not_do_is_one_sentence(flows, tmp_path, capsys):
     status, _, err = run(capsys, "sample", flows / "line", "-o", tmp_path / "none" / "points.npy")
     assert status == 2
     assert "cannot be written" in err
+
+
+def test_a_flow_that_learned_one_gaussian_is_named(flows):
+    from hgn_train.evaluation.density_report import lead
+
+    results = json.loads((flows / "line" / "evaluation.json").read_text())
+    assert "ONE GAUSSIAN" not in lead(results)
+    results["splits"]["test"]["log_prob"] = results["splits"]["test"]["gaussian"]
+    assert "NO BETTER THAN ONE GAUSSIAN" in lead(results)
