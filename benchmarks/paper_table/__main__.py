@@ -202,6 +202,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--cells", action="append", default=[], help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     options.seeds = options.seeds or (1 if options.quick else 3)
+    options.judges = options.judges or (cores if options.quick else max(1, cores // 4))
     options.given = list(words)
     for word in options.set:
         if "=" not in word:

@@ -87,11 +87,11 @@ PAPER = Scale(
 QUICK = Scale(
     preset="test",
     render={"n": 192, "n_test": 32, "frames": 10, "resolution": 16},
-    network={"frames": 10},
+    network={"frames": 10, "state_size": 2, "latent_size": 4},
     train={"steps": 20, "evaluate_every": 0, "threads": 1},
-    judged=16,
+    judged=8,
     extra=4,
-    together=100,
+    together=16,
 )
 
 

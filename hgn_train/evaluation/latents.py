@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import torch
 from hgn_train import checkpoint, data, metrics, prior, truth
 from hgn_train.evaluation.judged import Judged, judged, to_bytes
 from physim.errors import PhysimError
+
+SYMETRIC_LARGEST = 128
+"""Numbers of a latent state up to which SyMetric is asked; for more its regressions take hours."""
 
 
 def judge_latent(it: Judged, n: int) -> dict[str, Any]:
@@ -37,13 +41,18 @@ def judge_latent(it: Judged, n: int) -> dict[str, Any]:
     rounds = [
         metrics.symetric(latent_test[start : start + 5], state[start : start + 5], seed=start)
         for start in range(0, min(25, len(state) - 4), 5)
+        if size <= SYMETRIC_LARGEST
     ]
+
+    def mean(values: list[float]) -> float:
+        return float(np.mean(values)) if values else math.nan
+
     return {
         "readout": dataclasses.asdict(scores),
         "symetric": {
-            "r2": float(np.mean([one.r2 for one in rounds])),
-            "distance": float(np.mean([one.distance for one in rounds])),
-            "good": float(np.mean([one.good for one in rounds])),
+            "r2": mean([one.r2 for one in rounds]),
+            "distance": mean([one.distance for one in rounds]),
+            "good": mean([float(one.good) for one in rounds]),
             "batches": len(rounds),
         },
     }
