@@ -16,6 +16,7 @@ from physim.integrators import rollout
 from physim.recipe import Recipe
 from physim.shards import format as layout
 from physim.shards.index import ShardIndex
+from physim.systems.positions import positions
 from physim.trajectories import Generator
 
 ENERGY_TOLERANCE = 1e-12
@@ -168,9 +169,7 @@ def drawn(
     else:
         colours = np.tile(style.colours(system.bodies), (n, 1, 1))
     offset = np.ascontiguousarray(arrays.get("offset", np.zeros((n, 2))))
-    xy = rollout.positions(
-        system, np.ascontiguousarray(arrays.get("q_drawn", arrays["q"])), params
-    )
+    xy = positions(system, np.ascontiguousarray(arrays.get("q_drawn", arrays["q"])), params)
     radii = np.ascontiguousarray(style.radii(system, system.masses(params)))
     out = generator.new_images(n)
     style.draw(xy, radii, colours, float(recipe.half_width or 1.0), offset, out)

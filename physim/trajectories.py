@@ -19,6 +19,7 @@ from physim.integrators import rollout
 from physim.recipe import Recipe
 from physim.simulation import failure
 from physim.systems.parameters import LAWS
+from physim.systems.positions import positions
 
 SPLITS = ("train", "test")
 MAX_ATTEMPTS = 1000
@@ -139,7 +140,7 @@ class Generator:
 
     def _leave(self, params: np.ndarray, q: np.ndarray) -> np.ndarray:
         """Which trajectories leave the canvas, (n,) bool."""
-        xy = rollout.positions(self.system, q, params)
+        xy = positions(self.system, q, params)
         return canvas.outside(xy, self._radii(params), self._stage, self.style.margin)
 
     def _attempt(
@@ -196,7 +197,7 @@ class Generator:
         if recipe.canvas_offset:
             u = self._uniforms(split, arrays, seeds.OFFSET, (n, 2))
             offset = arrays["offset"] = (2 * u - 1) * canvas.OFFSET_RANGE * self._stage
-        xy, radii = rollout.positions(self.system, q, params), self._radii(params)
+        xy, radii = positions(self.system, q, params), self._radii(params)
 
         def draw(first: int, stop: int, out: np.ndarray) -> None:
             rows = slice(first, stop)

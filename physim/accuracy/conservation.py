@@ -10,6 +10,7 @@ from physim import integrators
 from physim.accuracy.studies import DT, FRAMES, States, drawn, trajectories
 from physim.integrators import rollout
 from physim.integrators.integrator import Integrator
+from physim.systems.positions import positions
 from physim.systems.system import System
 
 
@@ -141,7 +142,7 @@ def worst(system: System, n: int, paper: bool) -> Worst:
     energy = rollout.energy(system, q, p, states.params)
     momentum = spin = ellipse = closest = None
     if system.closed_form is None or system.bodies > 1:
-        xy = rollout.positions(system, q, states.params).reshape(n, FRAMES, system.bodies, 2)
+        xy = positions(system, q, states.params).reshape(n, FRAMES, system.bodies, 2)
         gaps = [
             np.hypot(*np.moveaxis(xy[:, :, i] - xy[:, :, j], -1, 0)).min()
             for i in range(system.bodies)

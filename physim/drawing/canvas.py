@@ -1,30 +1,15 @@
-"""From the world to the canvas: where bodies are in every frame, and who leaves the picture."""
+"""The edge of the canvas: who leaves the picture, and where the picture is put."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import types
 
-from physim.fields import CUBE, MATRIX, POSITIONS, kernel
+from physim.fields import CUBE, MATRIX, kernel
 
 OFFSET_RANGE = 0.4
 """Where the canvas is placed at random, its half-width grows by this share, and its centre is
 drawn uniformly up to this share of the original half-width away from the origin, in x and in y."""
-
-
-@kernel(types.void(types.FunctionType(POSITIONS), CUBE, MATRIX, CUBE))
-def positions(system_positions, q, params, xy):
-    """Bodies of every frame, written to `xy`.
-
-    Arguments:
-        system_positions: `system.positions.compiled`.
-        q: (n, frames, d).
-        params: (n, n_params).
-        xy: x1, y1, x2, y2, …, (n, frames, 2 bodies).
-    """
-    for i in range(q.shape[0]):
-        for t in range(q.shape[1]):
-            system_positions(q[i, t], params[i], xy[i, t])
 
 
 @kernel(types.void(CUBE, MATRIX, types.float64, types.float64, MATRIX, types.boolean[::1]))

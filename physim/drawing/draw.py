@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from physim.drawing import find
-from physim.drawing.canvas import positions
 from physim.drawing.style import Style
 from physim.errors import RecipeError
+from physim.systems.positions import positions
 from physim.systems.system import System
 
 
@@ -62,8 +62,7 @@ def draw(
         raise RecipeError(f"q: got the shape {states.shape}, expected {wanted}")
     row = _row(system, params)[None]
     flat = np.ascontiguousarray(states.reshape(1, -1, system.dimension))
-    xy = np.empty((1, flat.shape[1], 2 * system.bodies))
-    positions(system.positions.compiled, flat, row, xy)
+    xy = positions(system, flat, row)
     if half_width is None:
         largest = {symbol: float(row[0, at].max()) for symbol, at in system.columns.items()}
         for setting in system.samplers[0].settings:

@@ -20,7 +20,6 @@ from physim.fields import (
     FIELD,
     FLAGS,
     MATRIX,
-    POSITIONS,
     VECTOR,
     kernel,
 )
@@ -90,13 +89,6 @@ def _energies(hamiltonian, params, q, p, out):
     for i in range(q.shape[0]):
         for t in range(q.shape[1]):
             out[i, t] = hamiltonian(q[i, t], p[i, t], params[i])
-
-
-@kernel(types.void(types.FunctionType(POSITIONS), MATRIX, CUBE, CUBE))
-def _positions(positions, params, q, out):
-    for i in range(q.shape[0]):
-        for t in range(q.shape[1]):
-            positions(q[i, t], params[i], out[i, t])
 
 
 @kernel(
@@ -209,25 +201,6 @@ def energy(
     """
     out = np.empty(q.shape[:2]) if out is None else out
     _energies(system.hamiltonian.compiled, params, q, p, out)
-    return out
-
-
-def positions(
-    system: System, q: np.ndarray, params: np.ndarray, out: np.ndarray | None = None
-) -> np.ndarray:
-    """Where the bodies are in the plane, +y up.
-
-    Arguments:
-        system: Whose bodies.
-        q: Positions in phase space, (n, T, d).
-        params: Rows of parameters, (n, n_params).
-        out: Where to write, (n, T, 2 bodies).
-
-    Returns:
-        (n, T, 2 bodies): x₁, y₁, x₂, y₂, …
-    """
-    out = np.empty((*q.shape[:2], 2 * system.bodies)) if out is None else out
-    _positions(system.positions.compiled, params, q, out)
     return out
 
 

@@ -11,6 +11,7 @@ from physim.report import svg
 from physim.report.captions import figure, parameter_words
 from physim.report.contours import level_set
 from physim.report.svg import Frame, number
+from physim.systems.positions import positions
 from physim.systems.system import System
 
 GRID = (97, 73)
@@ -206,7 +207,7 @@ def _orbits(dataset: Dataset, split: str) -> str:
     names = [name for name in ("q", "color") if name in dataset.splits[split]]
     rows = dataset.splits[split].read(slice(0, n), names)
     params = dataset.params(split, slice(0, n))
-    xy = rollout.positions(system, rows["q"], params)
+    xy = positions(system, rows["q"], params)
     edge = 1.15 * float(np.abs(xy).max())
     colours = np.repeat(style.colours(system.bodies)[None], n, axis=0)
     if "color" in rows:

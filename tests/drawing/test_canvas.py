@@ -8,8 +8,9 @@ import pytest
 import physim
 from physim import systems
 from physim.drawing import STYLES
-from physim.drawing.canvas import outside, positions
+from physim.drawing.canvas import outside
 from physim.errors import RecipeError
+from physim.systems.positions import positions
 
 
 def test_outside_is_the_disc_or_the_centre():
@@ -51,8 +52,8 @@ def test_positions_of_a_block_are_those_of_each_state(name):
     random = np.random.default_rng(1)
     q = random.normal(size=(3, 4, system.dimension))
     params = random.uniform(0.5, 2, (3, system.n_params))
-    xy = np.empty((3, 4, 2 * system.bodies))
-    positions(system.positions.compiled, q, params, xy)
+    xy = positions(system, q, params)
+    assert xy.shape == (3, 4, 2 * system.bodies)
     one = np.empty(2 * system.bodies)
     for i in range(3):
         for t in range(4):

@@ -15,6 +15,7 @@ from reference import SYSTEMS, drawn
 from physim import systems
 from physim.errors import RecipeError
 from physim.integrators import rollout
+from physim.systems.positions import positions
 
 every_system = pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
 
@@ -72,7 +73,7 @@ def test_bodies_stay_on_the_canvas_for_most_of_the_default_set(system):
     q = np.empty((500, 30, system.dimension))
     times = 0.125 * np.arange(30)
     rollout.integrate(system, _default(system), params, q0, p0, times, q=q, p=np.empty_like(q))
-    xy = rollout.positions(system, q, params).reshape(500, 30, -1, 2)
+    xy = positions(system, q, params).reshape(500, 30, -1, 2)
     radius = system.disc_radius * np.sqrt(system.masses(params))[:, None, :, None]
     leaves = (abs(xy) + radius > system.half_width).any(axis=(1, 2, 3))
     assert leaves.mean() < 0.05
