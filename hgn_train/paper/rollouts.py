@@ -64,9 +64,10 @@ def draw(material: Material) -> Drawing:
 
 
 def chosen(material: Material) -> Run:
-    """The run of HGN on three bodies, or on the last of the systems that has one."""
-    runs = material.of("hgn")
-    return next((run for run in runs if run.need.subject == "three_body"), runs[-1])
+    """The run of HGN on three bodies, or on another system, if only that has baselines."""
+    runs = material.of("hgn")[::-1]  # three bodies come last in the order of the systems
+    beside = [run for run in runs if len(drawers.on(material, run.need.subject)) > 1]
+    return (beside or runs)[0]
 
 
 def rows_of(run: Run) -> list[tuple[str, np.ndarray]]:

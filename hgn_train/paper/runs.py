@@ -75,8 +75,11 @@ def sentence(run: Run) -> str:
         f"{training.get('steps', 0):,} steps of {train['batch_size']}",
         f"seed {train['seed']}",
     ]
-    if "seconds" in training:
-        parts.append(f"trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}")
+    device = training.get("device", "cpu")
+    if device == "cpu" and "processor_seconds" in training:
+        parts.append(f"trained in {training['processor_seconds']:.0f} s of processor time")
+    elif "seconds" in training:
+        parts.append(f"trained in {training['seconds']:.0f} s on {device}")
     return f"{', '.join(parts)}: `{command(run)}`"
 
 
