@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--update] [render|read|deflate|train|step …]`: print and save tables.
+"""`python -m benchmarks [--update] [render|read|deflate|train|step|processes …]`: print and save tables.
 
 With `--update` the tables also go into docs/performance.md, between the markers of their part.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.measure import machine, save
 
-PARTS = ("render", "read", "deflate", "train", "step")
+PARTS = ("render", "read", "deflate", "train", "step", "processes")
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 

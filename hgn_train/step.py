@@ -219,13 +219,15 @@ def adam(
     """
     device = next(model.parameters()).device
     capture = updates is Captured
-    return torch.optim.AdamW(
+    optimizer: Any = torch.optim.AdamW(
         model.parameters(),
         lr=torch.tensor(rate, device=device) if capture else rate,
         weight_decay=weight_decay,
         fused=True,
         capturable=capture,
     )
+    optimizer._warned_capturable_if_run_uncaptured = True  # the first updates are meant to be
+    return optimizer
 
 
 @torch.no_grad()
