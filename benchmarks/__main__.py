@@ -1,6 +1,7 @@
-"""`python -m benchmarks [--update] [render|read|deflate|train|step|processes …]`: print and save tables.
+"""`python -m benchmarks [--update] [PART …]`: print and save tables.
 
-With `--update` the tables also go into docs/performance.md, between the markers of their part.
+Parts are render, read, deflate, train, step and processes; without one, all are run. With
+`--update` the tables also go into docs/performance.md, between the markers of their part.
 """
 
 from __future__ import annotations
