@@ -32,7 +32,7 @@ from hgn_train.settings import RunSettings, TrainSettings
 from physim.errors import PhysimError
 
 COLLAPSED_SHARE = 0.1
-"""Below this share explained a model that is done has learned little but a mean."""
+"""A model that is done and explains less than this, or is as little worse, draws a mean."""
 
 _building = threading.Lock()
 """Weights are drawn from PyTorch's global generator, which trainings in threads share."""
@@ -228,7 +228,7 @@ def fit(
     if fabric.is_global_zero:
         used = t.threads or torch.get_num_threads()
         write_timing(run, seconds, busy, fabric.device, used, resume)
-    collapse = material.collapse if share < COLLAPSED_SHARE and done == t.steps else ""
+    collapse = material.collapse if abs(share) < COLLAPSED_SHARE and done == t.steps else ""
     return Outcome(first, done, stopped, collapse, best, share, seconds)
 
 

@@ -96,8 +96,10 @@ def lead(results: Results) -> str:
     )
     if "seconds" in training:
         sentence += f", trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}"
-    if split["share_explained"] < 0.1:
+    if abs(split["share_explained"]) < 0.1:
         sentence += ". COLLAPSED: it draws little but the average image"
+    elif split["share_explained"] < 0:
+        sentence += ". Its rollouts are further from the truth than the average image"
     return sentence + "."
 
 

@@ -4,8 +4,8 @@
 | --- | --- | --- | --- |
 | paper | a GPU | the authors': dense, 3 × 200 each way | 10,000 steps of 200 |
 | conv | a GPU | encoder and decoder of the HGN | 10,000 steps of 200 |
-| small | a CPU | as `paper` | 2,000 steps of 50 |
-| small-conv | a CPU | encoder and decoder of the small HGN, bf16 | 2,000 steps of 32 |
+| small | a CPU | as `paper` | 5,000 steps of 50, falling learning rate |
+| small-conv | a CPU | encoder and decoder of the small HGN, bf16 | 5,000 steps of 32, falling learning rate |
 | test | tests | as small as it can be | seconds |
 """
 
@@ -21,12 +21,13 @@ PAPER: dict[str, Any] = {
 }
 
 SMALL: dict[str, Any] = PAPER | {
-    "steps": 2000,
+    "steps": 5000,
     "batch_size": 50,
+    "final_learning_rate": 0.01,
     "trajectories": 5000,
     "threads": 1,
-    "evaluate_every": 500,
-    "save_every": 500,
+    "evaluate_every": 1000,
+    "save_every": 1000,
 }
 
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
