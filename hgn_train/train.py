@@ -32,7 +32,9 @@ from hgn_train.settings import RunSettings, TrainSettings
 from physim.errors import PhysimError
 
 COLLAPSED_SHARE = 0.1
-"""A model that is done and explains less than this, or is as little worse, draws a mean."""
+"""Below this share explained a model that is done has learned no more than a mean."""
+
+WORSE = "rollouts are further from the truth than a mean"
 
 _building = threading.Lock()
 """Weights are drawn from PyTorch's global generator, which trainings in threads share."""
@@ -228,7 +230,9 @@ def fit(
     if fabric.is_global_zero:
         used = t.threads or torch.get_num_threads()
         write_timing(run, seconds, busy, fabric.device, used, resume)
-    collapse = material.collapse if abs(share) < COLLAPSED_SHARE and done == t.steps else ""
+    collapse = ""
+    if share < COLLAPSED_SHARE and done == t.steps:
+        collapse = material.collapse if share > -COLLAPSED_SHARE else WORSE
     return Outcome(first, done, stopped, collapse, best, share, seconds)
 
 

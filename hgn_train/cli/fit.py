@@ -150,11 +150,9 @@ def summary(outcome: Any, out: Path) -> str:
     if math.isnan(outcome.share_explained):
         return f"{text}, held-out error {outcome.error:.4g}"
     text += f", share explained {outcome.share_explained:.3f} on held-out rows"
-    if outcome.share_explained < 0 and not outcome.collapse:
-        text += "\nits rollouts are further from the truth than a mean"
     if outcome.collapse:
         text += (
-            f"\ncollapsed: {outcome.collapse}; "
+            f"\nnot learned: {outcome.collapse}; "
             "more warm-up, another seed, or a smaller beta where there is one may help"
         )
     return text
