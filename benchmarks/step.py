@@ -236,7 +236,7 @@ def taken_apart(it: Bench) -> list[dict[str, Any]]:
     return rows
 
 
-def whole(name: str, it: Bench, top: Peaks) -> list[dict[str, Any]]:
+def whole(name: str, it: Bench, top: Peaks, only: str = "") -> list[dict[str, Any]]:
     """Whole steps, and the floors under them."""
     rows = []
     plain = it.update(step.Update, False)
@@ -245,6 +245,8 @@ def whole(name: str, it: Bench, top: Peaks) -> list[dict[str, Any]]:
     arithmetic = flops / top.flops[it.precision]
     memory = fewest_bytes(it) / top.moved
     for way, kind, compiled in ways(it.device):
+        if only and way not in only.split(","):
+            continue
         call = it.update(kind, compiled)
         for _ in range(step.WARM_UP + 2 if kind is step.Captured or compiled else 1):
             call()
@@ -270,7 +272,7 @@ def whole(name: str, it: Bench, top: Peaks) -> list[dict[str, Any]]:
     return rows
 
 
-def main(top: Peaks | None = None) -> dict[str, Any]:
+def main(top: Peaks | None = None, only: str = "") -> dict[str, Any]:
     """Print the tables and return their rows."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else "the CPU"
@@ -283,7 +285,7 @@ def main(top: Peaks | None = None) -> dict[str, Any]:
     steps, parts = [], []
     for precision in ("float32", "bf16"):
         it = bench(PRESET, {}, device, precision)
-        steps += whole(CASE, it, top)
+        steps += whole(CASE, it, top, only)
         parts += taken_apart(it)
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
     print(f"torch {torch.__version__} on {name}{threads}, batches of {BATCH}.\n")
@@ -297,9 +299,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="One training step taken apart.")
     parser.add_argument("--tflops", type=float, help="Peak of the device, for both precisions.")
     parser.add_argument("--gb-a-second", type=float, help="Of a copy, read and written.")
+    parser.add_argument("--ways", default="", help="Some of them, with commas: eager,captured.")
     given = parser.parse_args()
     known = None
     if given.tflops and given.gb_a_second:
         rate = 1e12 * given.tflops
         known = Peaks({"float32": rate, "bf16": rate}, 1e9 * given.gb_a_second)
-    print(save("step", main(known)))
+    print(save("step", main(known, given.ways)))
