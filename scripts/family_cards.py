@@ -19,6 +19,8 @@ from PIL import Image
 
 import physim
 from physim import card, pictures
+from physim.card.family import equations, family_front_matter, recipes_table
+from physim.card.words import table
 from physim.recipe import recipes
 
 ROOT = Path(__file__).parent.parent / "datasets"
@@ -45,7 +47,7 @@ def main(families: list[str]) -> None:
 
 def generated(names: list[str]) -> dict[str, str]:
     """What follows from the recipes alone, by marker."""
-    return {"equations": card.equations(names), "recipes": card.recipes_table(names)}
+    return {"equations": equations(names), "recipes": recipes_table(names)}
 
 
 def renewed(text: str, family: str, names: list[str], blocks: dict[str, str]) -> str:
@@ -57,7 +59,7 @@ def renewed(text: str, family: str, names: list[str], blocks: dict[str, str]) ->
             raise SystemExit(f"{family}: no marker '{begin.strip()}'")
         before, rest = body.split(begin)
         body = before + begin + block + end + rest.split(end, 1)[1]
-    return card.family_front_matter(family, names) + "\n" + body.lstrip("\n")
+    return family_front_matter(family, names) + "\n" + body.lstrip("\n")
 
 
 def _rendered(name: str, folder: Path) -> physim.dataset.Dataset:
@@ -85,7 +87,7 @@ def _measured(sets: dict[str, physim.dataset.Dataset]) -> str:
             )
         )
     header = ("recipe", "a trajectory", "raw pixels / size", "energy error", "drawn again")
-    return card.table((*header, "average image, MSE × 10⁴"), rows)
+    return table((*header, "average image, MSE × 10⁴"), rows)
 
 
 def _picture(sets: dict[str, physim.dataset.Dataset]) -> Image.Image:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from physim import integrators, systems
-from physim.card import table
+from physim.card.words import table
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -6,16 +6,16 @@ text.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physim.recipe import Recipe, load
+from physim.card.words import front_matter, law, table
+from physim.recipe import Recipe
 from physim.shards.atomic import write_text
-from physim.systems.parameters import Distribution, Parameter
+from physim.systems.parameters import Parameter
 
 if TYPE_CHECKING:
     from physim.dataset import Dataset
@@ -27,8 +27,6 @@ SAMPLE = 2000
 
 SAMPLE_BYTES = 200 * 30 * 32 * 32 * 3
 """Pixels of a split that are looked at, at least one trajectory."""
-
-_ORDERS = ("", "1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B")
 
 
 _AXES = """\
@@ -135,174 +133,6 @@ def write(dataset: Dataset) -> Path:
     return path
 
 
-def front_matter(
-    name: str, systems: Iterable[str], total: int, configs: Mapping[str, Mapping[str, str]]
-) -> str:
-    """What the Hugging Face Hub reads at the top of a card.
-
-    Arguments:
-        name: Name of the data set.
-        systems: Names of the systems, as tags.
-        total: Trajectories in all.
-        configs: Name of each configuration to its splits and where their files are.
-
-    Returns:
-        YAML between lines of dashes.
-
-    Example:
-        >>> print(front_matter("mine", ["pendulum"], 5000, {"default": {"train": "train/*.h5"}}))
-        ---
-        pretty_name: "mine"
-        license: apache-2.0
-        size_categories:
-        - 1K<n<10K
-        tags:
-        - physics
-        - hamiltonian
-        - dynamics
-        - video
-        - pendulum
-        configs:
-        - config_name: default
-          data_files:
-          - split: train
-            path: "train/*.h5"
-        ---
-        <BLANKLINE>
-    """
-    order = max(0, len(str(total)) - 3)
-    lines = [
-        "---",
-        f"pretty_name: {json.dumps(name, ensure_ascii=False)}",
-        "license: apache-2.0",
-        "size_categories:",
-        f"- {_ORDERS[order]}<n<{_ORDERS[order + 1]}" if order else "- n<1K",
-        "tags:",
-        *(f"- {tag}" for tag in ("physics", "hamiltonian", "dynamics", "video", *systems)),
-        "configs:",
-    ]
-    for config, splits in configs.items():
-        lines += [f"- config_name: {config}", "  data_files:"]
-        for split, path in splits.items():
-            lines += [f"  - split: {split}", f"    path: {json.dumps(path)}"]
-    return "\n".join([*lines, "---", ""])
-
-
-def family_front_matter(family: str, names: Iterable[str]) -> str:
-    """The same for a folder with one data set a recipe.
-
-    Arguments:
-        family: Name of the folder, `hgn`.
-        names: Its recipes, `hgn/two_body` and the like.
-
-    Returns:
-        YAML between lines of dashes.
-    """
-    recipes = [Recipe.of(load(name)) for name in names]
-    configs = {
-        Path(recipe.name).name: {
-            split: f"{Path(recipe.name).name}/{split}/*.h5" for split in ("train", "test")
-        }
-        for recipe in recipes
-    }
-    total = sum(recipe.n + (recipe.n_test or 0) for recipe in recipes)
-    return front_matter(family, dict.fromkeys(r.system for r in recipes), total, configs)
-
-
-def equations(names: Iterable[str]) -> str:
-    """The Hamiltonians behind some recipes, each once.
-
-    Arguments:
-        names: Recipes, such as `hgn/two_body`.
-
-    Returns:
-        A list in Markdown.
-
-    Example:
-        >>> print(equations(["hgn/mass_spring"]), end="")
-        - `mass_spring`, a mass on a spring: H = p²/(2m) + k q²/2
-    """
-    systems = {recipe.system: recipe.find_system() for recipe in map(Recipe.of, map(load, names))}
-    return "".join(
-        f"- `{name}`, {system.summary}: H = {system.formula}\n" for name, system in systems.items()
-    )
-
-
-def recipes_table(names: Iterable[str]) -> str:
-    """The recipes of a family side by side, for its card.
-
-    Arguments:
-        names: Recipes, such as `hgn/two_body`.
-
-    Returns:
-        A table in Markdown.
-
-    Example:
-        >>> print(recipes_table(["hgn/mass_spring"]).splitlines()[0])
-        | recipe | parameters | initial state | frames | train + test | raw pixels | canvas |
-    """
-    rows = []
-    for name in names:
-        recipe = Recipe.of(load(name))
-        constants = [f"{symbol} {_law(value)}" for symbol, value in recipe.parameters.items()]
-        if recipe.friction:
-            constants.append(f"c {recipe.friction:g}")
-        start = dict(recipe.initial)
-        words = [
-            str(start.pop("sampler")),
-            *(f"{key} {_law(value)}" for key, value in start.items()),
-        ]
-        look = [f"{recipe.style}, {recipe.resolution} px, ±{recipe.half_width:.3g}"]
-        if recipe.colors > 1:
-            look.append(f"{recipe.colors} colours")
-        if recipe.canvas_offset:
-            look.append("moved at random")
-        if recipe.noise:
-            look.append(f"noise σ {recipe.noise:g}")
-        rows.append(
-            (
-                f"`{name}`",
-                "; ".join(constants),
-                "; ".join(words),
-                f"{recipe.frames} at Δt {recipe.dt:g}",
-                f"{recipe.n:,} + {recipe.n_test:,}",
-                f"{(recipe.n + (recipe.n_test or 0)) * recipe.trajectory_bytes / 1e9:.3g} GB",
-                ", ".join(look),
-            )
-        )
-    first = ("recipe", "parameters", "initial state", "frames")
-    return table((*first, "train + test", "raw pixels", "canvas"), rows)
-
-
-def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A table in Markdown; bars in cells are escaped.
-
-    Arguments:
-        header: Of the columns.
-        rows: As many cells each.
-
-    Returns:
-        Lines of Markdown.
-    """
-    lines = [header, ("---",) * len(header), *rows]
-    return (
-        "\n".join(
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-        )
-        + "\n"
-    )
-
-
-def _law(value: Any) -> str:
-    """What a recipe says of a parameter, in words: `1`, `0.5 … 1.5`, `0.1 … 1 (area)`."""
-    if isinstance(value, list):
-        return ", ".join(_law(row) for row in value)
-    if isinstance(value, Mapping):
-        (law, (low, high)) = next(iter(value.items()))
-        return str(Distribution(law, low, high))
-    return f"{value:g}"
-
-
 def _friction(friction: float) -> str:
     if not friction:
         return ""
@@ -328,7 +158,7 @@ def _parameters(dataset: Dataset) -> str:
             (
                 f"`{symbol}`",
                 _meaning(parameter),
-                _law(drawn[symbol]),
+                law(drawn[symbol]),
                 f"{values.min():.4g} … {values.max():.4g}, mean {values.mean():.4g}",
             )
         )
@@ -346,7 +176,7 @@ def _initial(recipe: Recipe) -> str:
     sampler = recipe.find_system().sampler(settings.pop("sampler"))
     meanings = {setting.symbol: setting.meaning for setting in sampler.settings}
     lines = [f"Initial states, sampler `{sampler.name}`: {sampler.summary}.\n"]
-    rows = [(f"`{key}`", meanings[key], _law(value)) for key, value in settings.items()]
+    rows = [(f"`{key}`", meanings[key], law(value)) for key, value in settings.items()]
     if rows:
         lines.append(table(("setting", "meaning", "drawn from"), rows))
     return "\n".join(lines)
