@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 MINUTES: dict[str, dict[str, dict[str, int]]] = {
     "nhf": {preset: dict.fromkeys(DENSITIES, 2) for preset in ("paper", "small")},
-    "pixel-hnn": {preset: dict.fromkeys(SYSTEMS, 2) for preset in ("small", "small-conv")},
+    "pixel-hnn": {preset: dict.fromkeys(SYSTEMS, 3) for preset in ("small", "small-conv")},
 }
 """About how long a training takes on one core, by model, preset and subject; beside HGN's own."""
 
