@@ -12,10 +12,8 @@ import copy
 import json
 import logging
 import math
-import signal
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +23,10 @@ from torch import Tensor, nn
 
 from hgn_train import checkpoint, data, models, step
 from hgn_train.checkpoint import Checkpoint
+from hgn_train.conditions import deterministic, flushed_denormals, stop_signals, threads
 from hgn_train.log import Log, Pictures, Report
 from hgn_train.models.model import Batches
+from hgn_train.resume import restore, snapshot
 from hgn_train.scores import Scores
 from hgn_train.settings import RunSettings, TrainSettings
 from physim.errors import PhysimError
@@ -264,46 +264,6 @@ def all_finite(model: nn.Module) -> bool:
     return bool(torch.stack([torch.isfinite(w).all() for w in model.parameters()]).all())
 
 
-def snapshot(
-    model: nn.Module, average: nn.Module | None, optimizer: torch.optim.Optimizer | None
-) -> dict[str, Tensor]:
-    """The tensors of a checkpoint; without the optimiser, only those that are evaluated."""
-    if optimizer is None:
-        return {f"model.{name}": t for name, t in (average or model).state_dict().items()}
-    tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
-    if average is not None:
-        tensors |= {f"average.{name}": t for name, t in average.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(t) for name, t in state.items()}
-    return tensors
-
-
-def restore(
-    path: Path, model: nn.Module, average: nn.Module | None, optimizer: torch.optim.Optimizer
-) -> tuple[int, float, float]:
-    """Load a checkpoint into what is trained.
-
-    Returns:
-        Updates that were done, the best held-out error, and the last share explained.
-    """
-    saved = checkpoint.read(path)
-    checkpoint.load_weights(model, saved.part("model"), path)
-    if average is not None:
-        checkpoint.load_weights(average, saved.part("average"), path)
-    state: dict[int, dict[str, Tensor]] = {}
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    for name, tensor in saved.part("optimizer").items():
-        index, key = name.split(".", 1)
-        weight = weights[int(index)]
-        if tensor.shape == weight.shape:  # a fused optimiser walks through memory side by side
-            tensor = torch.empty_like(weight, requires_grad=False).copy_(tensor)
-        state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict(
-        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-    )
-    return saved.step, float(saved.facts["best"]), float(saved.facts["share_explained"])
-
-
 @torch.no_grad()
 def evaluate(model: Any, held_out: Batches, fabric: Any) -> tuple[float, Pictures]:
     """Mean error of held-out rows, and what there is to look at."""
@@ -330,52 +290,3 @@ def asked_anywhere(fabric: Any, asked: bool) -> bool:
     """Whether any process was asked to stop."""
     flag = torch.tensor(float(asked), device=fabric.device)
     return bool(fabric.all_reduce(flag, reduce_op="sum") > 0)
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[str]]:
-    """Names of the signals that asked for an end; the loop saves and stops at the next step."""
-    received: list[str] = []
-    before = {}
-    with contextlib.suppress(ValueError):  # not the main thread: then nobody is sent signals
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before[number] = signal.signal(
-                number, lambda number, frame: received.append(signal.Signals(number).name)
-            )
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def deterministic(wanted: bool) -> Iterator[None]:
-    """Only deterministic algorithms while training, if wanted."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(wanted or before)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-
-
-@contextlib.contextmanager
-def threads(wanted: int) -> Iterator[None]:
-    """So many threads while training, if wanted."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def flushed_denormals() -> Iterator[None]:
-    """Numbers below 1e-38 as 0 while training: they are slow on a CPU."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hgn_train import metrics, models, points, settings, train
+from hgn_train import conditions, metrics, models, points, settings
 from physim.errors import PhysimError
 
 FILE = "spline.json"
@@ -80,7 +80,7 @@ def fit(run: Path, say: Callable[[str], None] = lambda line: None) -> dict[str, 
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=0.0)
     step, share = 0, 0.0
-    with train.threads(t.threads):
+    with conditions.threads(t.threads):
         began = time.process_time()
         while share < 1:
             rate = LEARNING_RATE * min(1, (step + 1) / 100) * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,58 @@
+"""What holds while a training runs, and is put back at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+import torch
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[str]]:
+    """Names of the signals that asked for an end; the loop saves and stops at the next step."""
+    received: list[str] = []
+    before = {}
+    with contextlib.suppress(ValueError):  # not the main thread: then nobody is sent signals
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(
+                number, lambda number, frame: received.append(signal.Signals(number).name)
+            )
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Only deterministic algorithms while training, if wanted."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(wanted or before)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+@contextlib.contextmanager
+def threads(wanted: int) -> Iterator[None]:
+    """So many threads while training, if wanted."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Numbers below 1e-38 as 0 while training: they are slow on a CPU."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
