@@ -67,12 +67,14 @@ def sentence(run: Run) -> str:
     training, train = results["training"], settings["train"]
     rows = train["trajectories"]
     used = f"the first {rows:,} rows of the training data" if rows else "all training data"
+    steps = training.get("steps", 0)
+    of = f" of {train['steps']:,}" if steps < train["steps"] else ""
     parts = [
         f"{settings['model']} on {results['system']}",
         f"preset {settings['preset']}",
         f"{results['parameters']:,} parameters",
         used,
-        f"{training.get('steps', 0):,} steps of {train['batch_size']}",
+        f"{steps:,}{of} steps of {train['batch_size']}",
         f"seed {train['seed']}",
     ]
     device = training.get("device", "cpu")

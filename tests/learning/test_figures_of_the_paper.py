@@ -121,8 +121,8 @@ def test_figure_of_flows(tmp_path, capsys):
     for preset in ("paper", "small"):
         out = f"runs/circle-nhf-{preset}"
         words = f"hgn-train fit --model nhf --target circle --out {out} --preset {preset}"
-        batch = settings_of(preset, "circle", "nhf").train.batch_size
-        assert f"7 steps of {batch}, seed 0: `{words}`" in text
+        train = settings_of(preset, "circle", "nhf").train
+        assert f"7 of {train.steps:,} steps of {train.batch_size}, seed 0: `{words}`" in text
 
 
 def test_figures_without_runs_and_the_page_of_old_ones(tiny_data, tmp_path, capsys):
