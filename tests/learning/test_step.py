@@ -199,6 +199,10 @@ def test_float32_and_bf16_are_near_float64(case, precision, of_loss, of_gradient
     assert whole < of_gradient
 
 
+EPSILON = 1e-3
+"""Of Adam here: with 1e-8 a gradient that is only rounding moves a weight by a learning rate."""
+
+
 def updated(case, forward=None, n=5, clip=0.05, kind=step.Update, device="cpu", **changes):
     """A model after some updates, its average, and what was summed."""
     model, batch, _ = made(case, **changes)
@@ -207,6 +211,7 @@ def updated(case, forward=None, n=5, clip=0.05, kind=step.Update, device="cpu", 
     average = copy.deepcopy(model)
     wrapped = forward(model) if forward else model
     optimizer = step.adam(model, kind, 1e-3)
+    optimizer.param_groups[0]["eps"] = EPSILON
     update = kind(wrapped, model, optimizer, average, clip)
     generator = torch.Generator(device)
     for number in range(n):
@@ -231,7 +236,7 @@ def test_an_update_is_what_it_says():
     model, average, update = updated("small")
     again, batch, _ = made("small")
     expected = {name: w.detach().clone() for name, w in again.named_parameters()}
-    optimizer = torch.optim.AdamW(again.parameters(), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(again.parameters(), weight_decay=0.0, eps=EPSILON)
     losses = []
     for number in range(5):
         draws = again.draws(4, torch.Generator().manual_seed(number))
@@ -245,7 +250,7 @@ def test_an_update_is_what_it_says():
         for name, weight in again.named_parameters():
             expected[name] = decay * expected[name] + (1 - decay) * weight.detach()
         losses.append(loss.detach())
-    for name, weight in again.named_parameters():  # float32; Adam divides by small numbers
+    for name, weight in again.named_parameters():  # float32
         torch.testing.assert_close(model.get_parameter(name), weight, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(
             average.get_parameter(name), expected[name], rtol=1e-4, atol=1e-6
@@ -277,18 +282,18 @@ def test_compiled_is_eager(case):
     def compiled(model):
         return torch.compile(model, fullgraph=True, backend="aot_eager")
 
-    # Adam divides by the root of small squares: rounding of 1e-7 becomes some 1e-5 of a weight
-    assert_same(updated(case, compiled, 3, **SHORT), updated(case, None, 3, **SHORT), 1e-4)
+    # sums in another order, in float32
+    assert_same(updated(case, compiled, 3, **SHORT), updated(case, None, 3, **SHORT), 1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("case", FORMS)
+@pytest.mark.parametrize("case", ["paper", "small"])
 def test_compiled_by_inductor_is_eager(case):
     def compiled(model):
         return torch.compile(model, fullgraph=True)
 
-    assert_same(updated(case, compiled, n=3), updated(case, n=3), 1e-4)
+    assert_same(updated(case, compiled, 3, **SHORT), updated(case, None, 3, **SHORT), 1e-4)
 
 
 class Recorder:
