@@ -123,12 +123,16 @@ ON_A_PAGE = {
 }
 
 
+WHOLE = "circle"
+"""The target that a page shows everything of."""
+
+
 def comparisons(found: Sequence[tuple[Path, Results]]) -> list[tuple[str, str, bytes]]:
-    """Pictures of a page: all of the first run, the densities of the rest."""
+    """Name, caption and bytes of a page's pictures: all for the circle, densities for the rest."""
     drawn: list[tuple[str, str, bytes]] = []
     for run, results in found:
         start = f"{results['system']}-{results['settings']['preset']}"
-        for name in list(ON_A_PAGE)[: 1 if drawn else None]:
+        for name in list(ON_A_PAGE)[: None if results["system"] == WHOLE else 1]:
             source = run / "pictures" / name
             if source.is_file():
                 caption = f"{start}: {ON_A_PAGE[name]}"

@@ -49,7 +49,7 @@ def cells(results: dict[str, Any]) -> list[str]:
     split, spline = results["splits"]["test"], results.get("spline_flow")
     seconds = "–"
     if "processor_seconds" in training:
-        seconds = f"{training['processor_seconds']:.0f} s of one {training['device']} core"
+        seconds = f"{training['processor_seconds']:.0f} s of one core"
         if training["threads"] != 1 or training["device"] != "cpu":
             seconds = f"{training['seconds']:.0f} s on {training['device']}"
     other = "–"
