@@ -102,7 +102,8 @@ def energies(arrays: Arrays) -> bytes:
             if field.ndim == 1:
                 axis.plot(axis_values, field, color=BLUE)
             else:
-                energy(axis, axis_values, field, colours)
+                middle = np.abs(axis_values) <= 2.6  # where the standardised data are
+                energy(axis, axis_values[middle], field[np.ix_(middle, middle)], colours)
             number = f" {stage + 1}" if len(rows[0]) > 1 else ""
             axis.set_title(f"{name}{number}", fontsize=9)
             axis.tick_params(labelsize=7)
@@ -118,8 +119,12 @@ def energy(axis: Any, places: np.ndarray, values: np.ndarray, colours: str) -> N
         values: (n, n), the first axis of the plane first.
         colours: Name of a colour map.
     """
-    axis.contourf(places, places, values.T, 12, cmap=colours)
-    axis.contour(places, places, values.T, 12, colors="white", linewidths=0.4)
+    from matplotlib.colors import PowerNorm
+
+    low, high = float(values.min()), float(values.max())
+    levels = low + (high - low) * np.linspace(0, 1, 17) ** 2  # dense in the wells
+    axis.contourf(places, places, values.T, levels, cmap=colours, norm=PowerNorm(0.5, low, high))
+    axis.contour(places, places, values.T, levels, colors="white", linewidths=0.4)
     axis.set_aspect("equal")
 
 
