@@ -1,4 +1,4 @@
-"""Renew the tables of README.md between its markers, from the lists of the code."""
+"""Renew the tables of README.md between its markers, from the lists of the code and the docs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from physim import integrators, systems
 from physim.card.words import table
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 
 
 def systems_table() -> str:
@@ -34,7 +35,64 @@ def integrators_table() -> str:
     return table(("integrator", "order", "keeps", "what it is"), rows)
 
 
-TABLES = {"systems": systems_table, "integrators": integrators_table}
+def rows_of(page: str, column: str) -> list[dict[str, str]]:
+    """Rows of the first table of a page of the docs that has a column of that name."""
+    text = (ROOT / "docs" / page).read_text()
+    for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        names, _, *rows = (
+            [c.strip() for c in line.strip("| \n").split(" | ")] for line in block.splitlines()
+        )
+        if column in names:
+            return [dict(zip(names, row, strict=True)) for row in rows]
+    raise SystemExit(f"docs/{page}: no table with a column '{column}'")
+
+
+def figures_table() -> str:
+    """What can be expected, from the pages that say how it was measured."""
+    render = rows_of("performance.md", "trajectories/s")
+    speeds = ", ".join(f"{row['system']} {row['trajectories/s']}" for row in render)
+    plain = rows_of("performance.md", "times as fast")[0]["times as fast"]
+    read = next(
+        row
+        for row in rows_of("performance.md", "times h5py")
+        if row["read"] == "physim, 2 threads"
+    )
+    energy = max(float(row["energy"]) for row in rows_of("accuracy.md", "closest at a frame"))
+    shares: dict[str, list[float]] = {}
+    for row in rows_of("results.md", "share explained, test"):
+        shares.setdefault(row["system"], []).append(float(row["share explained, test"]))
+    learned = ", ".join(f"{system} {min(found):.2f}" for system, found in shares.items())
+    rows = [
+        (
+            "trajectories a second, drawn and on disk, two cores",
+            speeds,
+            "[performance](docs/performance.md)",
+        ),
+        (
+            "the same by SciPy, NumPy and gzip",
+            f"{plain} times slower (two_body)",
+            "[performance](docs/performance.md)",
+        ),
+        (
+            "reading, decoded, two cores",
+            f"{read['GB/s']} GB/s, {read['times h5py']} times h5py",
+            "[performance](docs/performance.md)",
+        ),
+        (
+            "worst energy error over 30 frames of 10,000 trajectories, all systems",
+            f"{energy:.1e}",
+            "[accuracy](docs/accuracy.md)",
+        ),
+        (
+            "what an HGN trained on one core explains of 25 frames it has not seen",
+            learned,
+            "[results](docs/results.md)",
+        ),
+    ]
+    return table(("what", "figure", "how it was measured"), rows)
+
+
+TABLES = {"figures": figures_table, "systems": systems_table, "integrators": integrators_table}
 
 
 def renewed(text: str) -> str:
