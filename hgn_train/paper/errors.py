@@ -127,9 +127,11 @@ def numbers(there: Runs) -> str:
         errors = [f"{1e4 * p['error']:.2f} ± {1e4 * p['standard_error']:.2f}" for p in parts]
         average = f"{1e4 * parts[1]['average_image']:.2f}"
         share = f"{parts[1]['share_explained']:.3f}"
-        rows.append([system, model, *errors, average, share])
+        known = model == "HGN" and system in SYSTEMS
+        reported = " / ".join(REPORTED[PAPER][SYSTEMS.index(system)]) if known else "–"
+        rows.append([system, model, *errors, average, share, reported])
     head = ["system", "model", "train", "test", "average image", "share explained, test"]
-    return table(head, rows)
+    return table([*head, "as reported, train / test"], rows)
 
 
 FIGURE = Figure(5, "errors", "Error of each frame", draw, drawers.needs, ("hgn",))
