@@ -170,15 +170,21 @@ PICTURES = {
 
 def comparisons(found: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str, str, bytes]]:
     """Name, caption and bytes of pictures of the first run of each model, by system."""
-    drawn, done = [], set()
+    drawn: list[tuple[str, str, bytes]] = []
+    done: set[tuple[str, ...]] = set()
     for run, results in found:
-        key = (results["system"], results["settings"]["model"])
+        settings = results["settings"]
+        key: tuple[str, ...] = (results["system"],)
+        if settings["model"] != "hgn":
+            key += (settings["model"], settings["preset"])
         if key in done:
             continue
         done.add(key)
-        start = "-".join(key if results["settings"]["model"] != "hgn" else key[:1])
+        start = "-".join(key)
         for name, caption in PICTURES.items():
             source = run / "pictures" / name
             if source.is_file():
-                drawn.append((f"{start}-{name}", f"{start}: {caption}", source.read_bytes()))
+                drawn.append(
+                    (f"{start}-{name}", f"{', '.join(key)}: {caption}", source.read_bytes())
+                )
     return drawn
