@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hgn_train.evaluation.markdown import SYSTEMS, row
+from hgn_train.presets import changes
 
 REPORTED = {
     "Toth et al. (2019), HGN, leapfrog, autoencoding": (
@@ -109,9 +110,11 @@ HEAD_BEYOND = [
 
 
 def _name(results: dict[str, Any]) -> list[str]:
+    """System, model, preset with what the run has otherwise than it, and seed."""
     settings = results["settings"]
-    seed = str(settings["train"]["seed"])
-    return [results["system"], settings["model"], settings["preset"], seed]
+    other = changes(settings, results["system"])
+    words = [settings["preset"], *(f"{name}={value}".lower() for name, value in other.items())]
+    return [results["system"], settings["model"], ", ".join(words), str(settings["train"]["seed"])]
 
 
 def _cells(results: dict[str, Any]) -> list[str]:

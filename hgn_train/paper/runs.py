@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from hgn_train.densities import DENSITIES
 from hgn_train.paper.figure import Need, Run
+from hgn_train.presets import changes
 from physim.errors import PhysimError
 
 PRESETS = ("paper", "conv", "plus", "small", "small-conv", "test")
@@ -113,28 +113,3 @@ def fit(run: Run) -> list[str]:
 
 START = {"hgn": lambda run: ["auto", "--system", run.need.subject]}
 """By model, how its command starts where it is not `fit` with a folder of data."""
-
-
-def changes(settings: dict[str, Any], system: str) -> dict[str, Any]:
-    """What a run has otherwise than its preset says now.
-
-    Arguments:
-        settings: Settings of the run.
-        system: What its data shows.
-
-    Returns:
-        Values by name, without the seed and what the data decides.
-    """
-    from hgn_train.presets import settings_of
-
-    try:
-        usual = settings_of(settings["preset"], "", settings["model"], system=system)
-    except PhysimError:  # the preset has gone: nothing to compare with
-        return {}
-    plain = json.loads(usual.to_json())
-    return {
-        name: value
-        for part in ("network", "train")
-        for name, value in settings[part].items()
-        if name not in ("seed", "dt", "dimension") and plain[part].get(name) != value
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,6 +86,29 @@ def settings_of(
         network=filled(kind.settings, of_network | dict(network or {})),
         train=filled(TrainSettings, of_train | dict(train or {})),
     )
+
+
+def changes(settings: Mapping[str, Any], system: str) -> dict[str, Any]:
+    """What a run has otherwise than its preset says now.
+
+    Arguments:
+        settings: Settings of the run, as its folder keeps them.
+        system: What its data shows.
+
+    Returns:
+        Values by name, without the seed and what the data decides.
+    """
+    try:
+        usual = settings_of(settings["preset"], "", settings["model"], system=system)
+    except PhysimError:  # the preset has gone: nothing to compare with
+        return {}
+    plain = json.loads(usual.to_json())
+    return {
+        name: value
+        for part in ("network", "train")
+        for name, value in settings[part].items()
+        if name not in ("seed", "dt", "dimension") and plain[part].get(name) != value
+    }
 
 
 def split_settings(given: Mapping[str, str], model: str = "hgn") -> tuple[dict, dict]:

@@ -84,6 +84,17 @@ def test_rollout_backward_starts_where_forward_does(evaluated, tmp_path, capsys)
         assert not np.allclose(forward["q"][:, 1], backward["q"][:, 1])
 
 
+def test_table_says_what_differs_from_the_preset(evaluated, tmp_path, capsys):
+    _, plain, _ = run(capsys, "table", evaluated)
+    assert "| hgn | test | 0 |" in plain
+    other = shutil.copytree(evaluated, tmp_path / "other")
+    results = json.loads((other / "evaluation.json").read_text())
+    results["settings"]["network"] |= {"integrator": "euler", "stochastic": False}
+    (other / "evaluation.json").write_text(json.dumps(results))
+    _, changed, _ = run(capsys, "table", other)
+    assert "| hgn | test, stochastic=false, integrator=euler | 0 |" in changed
+
+
 def test_table_is_put_between_its_markers(evaluated, tmp_path, capsys):
     path = tmp_path / "results.md"
     path.write_text("# Mine\n\n<!-- results: start -->\nold\n<!-- results: end -->\nafter\n")
