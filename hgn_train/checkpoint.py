@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from hgn_train import models, settings
+from hgn_train.conditions import full_float32
 from physim.errors import PhysimError
 
 LAST = "last.safetensors"
@@ -162,6 +163,7 @@ def load_model(
     Raises:
         PhysimError: There is no run, or its checkpoint is damaged.
     """
+    full_float32()
     chosen = settings.load(run)
     path = run / "checkpoints" / BEST
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""What holds while a training runs, and is put back at its end."""
+"""What holds while a training runs, and is put back at its end where that can be done."""
 
 from __future__ import annotations
 
@@ -56,3 +56,11 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
+
+
+def full_float32() -> None:
+    """Convolutions in float32 with all of its digits, from here on and in all threads.
+
+    PyTorch lets GPUs round what enters them to ten bits; gradients of H made so do not keep it.
+    """
+    torch.backends.cudnn.allow_tf32 = False

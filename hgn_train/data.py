@@ -13,6 +13,7 @@ goes on with the same batches without storing any state.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -149,6 +150,8 @@ class Batches:
         self._pool_size = batch * max(1, GROUPS * NEIGHBOURS // batch)
         self._pools: dict[tuple[int, int], Future[tuple[Tensor, dict[str, Tensor]]]] = {}
         self._reader = ThreadPoolExecutor(1, "hgn-train-read")
+        self._orders: dict[int, tuple[Tensor, Tensor]] = {}
+        self._drawing = threading.Lock()
         size = sum(_bytes(getattr(split, name), self.n) for name in names)
         self.resident: dict[str, Tensor] | None = None
         if size <= SHARE_OF_MEMORY * free_memory(device):
@@ -182,9 +185,12 @@ class Batches:
         last = (self.steps_per_epoch * self.batch_size * self.world_size - 1) // self._pool_size
         self._pool(*((epoch, number + 1) if number < last else (epoch + 1, 0)))
         place = torch.searchsorted(known, index)
-        found = {
-            name: array[place].to(self.device, non_blocking=True) for name, array in arrays.items()
-        }
+        found = {name: array[place] for name, array in arrays.items()}
+        if self.device.type == "cuda":  # a copy from pinned memory does not wait
+            found = {
+                name: array.pin_memory().to(self.device, non_blocking=True)
+                for name, array in found.items()
+            }
         return self._windows(found, starts)
 
     def rows(self, index: Tensor, starts: Tensor | None = None) -> dict[str, Tensor]:
@@ -217,23 +223,25 @@ class Batches:
         return arrays
 
     def _order(self, epoch: int) -> tuple[Tensor, Tensor]:
-        if getattr(self, "_epoch", None) != epoch:
-            self._epoch = epoch
-            self._permutation, self._starts = self._drawn(epoch)
-        return self._permutation, self._starts
+        """The order of an epoch and the first frame of each window, (n,) each."""
+        with self._drawing:  # the reader is an epoch ahead now and then
+            if epoch not in self._orders:
+                while len(self._orders) > 1:
+                    self._orders.pop(next(iter(self._orders)))
+                self._orders[epoch] = self._drawn(epoch)
+            return self._orders[epoch]
 
     def _drawn(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """The order of an epoch and the first frame of each window, (n,) each."""
         generator = torch.Generator().manual_seed(stream(self.seed, epoch))
         if self.resident is not None:
             order = torch.randperm(self.n, generator=generator)
         else:
-            groups = torch.arange(self.n).split(NEIGHBOURS)
-            mixed = torch.randperm(len(groups), generator=generator).tolist()
-            pools = torch.cat([groups[k] for k in mixed]).split(self._pool_size)
-            order = torch.cat(
-                [pool[torch.randperm(len(pool), generator=generator)] for pool in pools]
-            )
+            groups = torch.randperm(-(-self.n // NEIGHBOURS), generator=generator)
+            rows = (groups[:, None] * NEIGHBOURS + torch.arange(NEIGHBOURS)).flatten()
+            rows = rows[rows < self.n]
+            pools = torch.arange(self.n) // self._pool_size
+            within = torch.rand(self.n, generator=generator, dtype=torch.float64)
+            order = rows[(pools + within).argsort()]
         return order, torch.randint(self.length - self.frames + 1, (self.n,), generator=generator)
 
     def _pool(self, epoch: int, number: int) -> Future[tuple[Tensor, dict[str, Tensor]]]:
@@ -246,14 +254,12 @@ class Batches:
         return self._pools[key]
 
     def _read(self, epoch: int, number: int) -> tuple[Tensor, dict[str, Tensor]]:
-        order, _ = self._drawn(epoch)
+        order, _ = self._order(epoch)
         rows = order[number * self._pool_size : (number + 1) * self._pool_size].sort().values
         arrays = {
             name: torch.from_numpy(_tensor_ready(getattr(self.split, name)[rows.numpy()]))
             for name in self.names
         }
-        if self.device.type == "cuda":
-            arrays = {name: array.pin_memory() for name, array in arrays.items()}
         return rows, arrays
 
 

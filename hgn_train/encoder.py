@@ -189,10 +189,8 @@ class Moments(nn.Module):
         first, second = (raw - mean).split([self.values, self.products], 1)
         of_first = self.directions(first)
         said = first @ of_first
-        known = torch.linalg.solve(
-            said.T @ said + self.FLOOR * len(raw) * torch.eye(self.values, dtype=raw.dtype),
-            said.T @ second,
-        )
+        ridge = self.FLOOR * len(raw) * torch.eye(self.values, dtype=raw.dtype, device=raw.device)
+        known = torch.linalg.solve(said.T @ said + ridge, said.T @ second)
         of_second = self.CORRECTION * self.directions(second - said @ known)
         self.mean.copy_(mean)
         self.whitening.zero_()

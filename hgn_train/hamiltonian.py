@@ -196,11 +196,8 @@ def _matrix(layer: nn.Linear | Convolution) -> tuple[Tensor, Tensor]:
     """A layer as a matrix, (outputs, inputs), and a bias, both of flattened maps."""
     if not isinstance(layer, Convolution):
         return layer.weight, layer.bias
-    inputs = layer.in_channels * layer.size_in**2
-    basis = torch.eye(inputs, dtype=layer.weight.dtype, device=layer.weight.device)
-    maps = layer.linear_part(basis.unflatten(1, (-1, layer.size_in, layer.size_in)))
     assert layer.bias is not None  # noqa: S101 - all convolutions here have one
-    return maps.flatten(1).T, layer.bias.repeat_interleave(layer.size_out**2)
+    return layer.matrix(), layer.bias.repeat_interleave(layer.size_out**2)
 
 
 def frequencies(n: int) -> list[float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -77,18 +78,22 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """The maps after the convolution."""
-        return self._convolved(x, self.bias)
-
-    def linear_part(self, x: Tensor) -> Tensor:
-        """The maps after the convolution without its bias."""
-        return self._convolved(x, None)
-
-    def _convolved(self, x: Tensor, bias: Tensor | None) -> Tensor:
         first, last = self.pad
         if first == last:
-            return functional.conv2d(x, self.weight, bias, self.stride, first)
+            return functional.conv2d(x, self.weight, self.bias, self.stride, first)
         x = functional.pad(x, (first, last, first, last))
-        return functional.conv2d(x, self.weight, bias, self.stride)
+        return functional.conv2d(x, self.weight, self.bias, self.stride)
+
+    def matrix(self) -> Tensor:
+        """The convolution without its bias as a matrix of flattened maps, (outputs, inputs)."""
+        device = self.weight.device
+        starts = self.stride[0] * torch.arange(self.size_out, device=device) - self.pad[0]
+        seen = starts[:, None] + torch.arange(self.kernel_size[0], device=device)
+        # (output, kernel, input): 1 where a place of the kernel meets a place of the input
+        place = seen[:, :, None] == torch.arange(self.size_in, device=device)
+        place = place.to(self.weight.dtype)
+        placed = torch.einsum("ocyx,ayi,bxj->oabcij", self.weight, place, place)
+        return placed.flatten(3).flatten(0, 2)
 
     def input_gradient(self, gradient: Tensor) -> Tensor:
         """The gradient with respect to the input, from the one with respect to the output."""

@@ -23,7 +23,13 @@ from torch import Tensor, nn
 
 from hgn_train import checkpoint, data, models, step
 from hgn_train.checkpoint import Checkpoint
-from hgn_train.conditions import deterministic, flushed_denormals, stop_signals, threads
+from hgn_train.conditions import (
+    deterministic,
+    flushed_denormals,
+    full_float32,
+    stop_signals,
+    threads,
+)
 from hgn_train.log import Log, Pictures, Report
 from hgn_train.models.model import Batches
 from hgn_train.resume import restore, snapshot
@@ -105,7 +111,8 @@ def fit(
     """
     from lightning.fabric import Fabric
 
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # no word about the precision
+    for part in ("fabric", "pytorch"):  # no word about the precision
+        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise PhysimError(
             "device: got 'cuda', but this machine has none; expected 'cpu' or 'auto'"
@@ -120,6 +127,7 @@ def fit(
         devices = 1 if cpu else -1
     fabric = Fabric(accelerator="cpu" if cpu else "cuda", devices=devices, precision=t.precision)
     fabric.launch()
+    full_float32()
     if t.batch_size % fabric.world_size:
         raise PhysimError(
             f"batch_size: got {t.batch_size}, expected a multiple of the "
@@ -139,8 +147,8 @@ def fit(
         model.inputs, fabric.device, local, t.seed, t.trajectories, rank, fabric.world_size
     )
     held_out = material.held_out(model.inputs, fabric.device, t.seed, t.held_out)
-    model.prepare(train.rows(torch.arange(min(train.n, 512))))
     model = model.to(fabric.device, memory_format=torch.channels_last)
+    model.prepare(train.rows(torch.arange(min(train.n, 512))))
     average = copy.deepcopy(model).eval().requires_grad_(False) if t.averaging else None
     updates = step.kind(t.step, fabric.device, fabric.world_size)
     optimizer = step.adam(model, updates, t.learning_rate, t.weight_decay)

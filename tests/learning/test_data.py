@@ -96,6 +96,23 @@ def test_streaming_follows_from_the_step_alone_and_reads_ahead(split, streamed, 
     assert called == [(0, number) for number in range(2, 11)] + [(1, 0)]  # each pool once
 
 
+def test_pools_hold_whole_groups_of_neighbours_and_an_epoch_is_drawn_once(split, monkeypatch):
+    monkeypatch.setattr(data, "free_memory", lambda device: 0.0)
+    monkeypatch.setattr(data, "GROUPS", 6)
+    some = batches(split, names=("index",), trajectories=509)  # the last group is not whole
+    drawn, called = some._drawn, []
+    monkeypatch.setattr(some, "_drawn", lambda epoch: called.append(epoch) or drawn(epoch))
+    for step in range(3 * some.steps_per_epoch):
+        some.batch(step)
+    some._pools[3, 0].result()
+    assert called == [0, 1, 2, 3]
+    order, _ = drawn(0)
+    assert sorted(order.tolist()) == list(range(509))
+    groups = [set((pool // data.NEIGHBOURS).tolist()) for pool in order.split(some._pool_size)]
+    torn = sum(map(len, groups)) - len(set.union(*groups))
+    assert torn <= len(groups) - 1  # at most one group is cut where a pool ends
+
+
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_windows_shuffle_in_the_workers_of_a_loader(split, context):
     windows = TrajectoryWindows(split, frames=8, names=("index",))

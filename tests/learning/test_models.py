@@ -294,3 +294,11 @@ def test_presets_build_and_survive_json(preset):
     assert RunSettings.from_json(chosen.to_json(), "test") == chosen
     assert json.loads(chosen.to_json())["preset"] == preset
     models.find("hgn").build(dataclasses.replace(chosen.network))
+
+
+@pytest.mark.parametrize("variant", ["standardize", "moments", "maps"])
+def test_preparing_stays_on_the_device_of_the_model(variant):
+    """Of the devices that every machine has only `meta` refuses what is on another."""
+    model = tiny(**VARIANTS[variant]).to("meta")
+    shape = (4, model.settings.frames, model.settings.resolution, model.settings.resolution, 3)
+    model.prepare({"image": torch.empty(shape, dtype=torch.uint8, device="meta")})
