@@ -172,3 +172,35 @@ def polygon_speed(masses, G, radius):
 
 
 SYSTEMS = [systems.find(name) for name in systems.SYSTEMS]
+
+
+def kepler(q0, p0, t: float, digits: int = 50) -> np.ndarray:
+    """Positions at t of two bodies with m = G = 1, by bisection of Kepler's equation."""
+    with mpmath.workdps(digits):
+        q, p = [mpmath.mpf(float(x)) for x in q0], [mpmath.mpf(float(x)) for x in p0]
+        x, v, t = (q[2] - q[0], q[3] - q[1]), (p[2] - p[0], p[3] - p[1]), mpmath.mpf(float(t))
+        r0, eta, mu = mpmath.hypot(*x), x[0] * v[0] + x[1] * v[1], mpmath.mpf(2)
+        beta = 2 * mu / r0 - v[0] ** 2 - v[1] ** 2
+        root, form = mpmath.sqrt(abs(beta)), (mpmath.sin if beta > 0 else mpmath.sinh)
+
+        def parts(s):
+            g1 = form(root * s) / root
+            g2 = (1 - (mpmath.cos if beta > 0 else mpmath.cosh)(root * s)) / beta
+            return g1, g2, (s - g1) / beta
+
+        def late(s):
+            g1, g2, g3 = parts(s)
+            return r0 * g1 + eta * g2 + mu * g3 - t
+
+        step = mpmath.sign(t)
+        while late(step) * mpmath.sign(t) < 0:
+            step *= 2
+        low, high = sorted([mpmath.mpf(0), step])
+        for _ in range(4 * digits):
+            middle = (low + high) / 2
+            low, high = (low, middle) if late(middle) > 0 else (middle, high)
+        g1, g2, _ = parts(low)
+        apart = [(1 - mu / r0 * g2) * x[k] + (r0 * g1 + eta * g2) * v[k] for k in (0, 1)]
+        centre = [(q[k] + q[k + 2] + t * (p[k] + p[k + 2])) / 2 for k in (0, 1)]
+        places = [centre[k] + sign * apart[k] / 2 for sign in (-1, 1) for k in (0, 1)]
+        return np.array([float(place) for place in places])

@@ -164,20 +164,38 @@ def _stumpff(s, beta):
 
 
 @subroutine
+def _reach(t, mu, beta, r0, eta):
+    """A bound of |s|, for t at most half a period from 0 where there is one."""
+    if beta > 0.0:
+        return 2.0 * math.pi / math.sqrt(beta)
+    root = math.sqrt(-beta)
+    if root == 0.0:  # μ s³/12 is more than |η| s²/2, and as much as |t|
+        return max(6.0 * abs(eta) / mu, (12.0 * abs(t) / mu) ** (1.0 / 3.0))
+    # F = F₀ + √(−β) s, e sinh F − F = M₀ + n t, e ≥ 1, and sinh F − F > sinh F / 2 from 2.2 on
+    sine, cosine = eta * root / mu, 1.0 - beta * r0 / mu  # e sinh F₀ and e cosh F₀
+    start = math.atanh(max(-1.0 + 1e-16, min(1.0 - 1e-16, sine / cosine)))
+    mean = abs(sine - start) + root**3 / mu * abs(t)
+    return (abs(start) + max(2.2, math.asinh(2.0 * mean))) / root
+
+
+@subroutine
 def _universal(t, mu, beta, r0, eta, guess):
     """The s at which t = r₀ G₁ + η G₂ + μ G₃, by Laguerre's method inside a bracket.
 
-    t grows with s, as dt/ds = r > 0.
+    t grows with s, as dt/ds = r > 0, and is 0 where s is. Not a number where it is not found.
     """
-    low, high = -math.inf, math.inf
-    s = guess
+    reach = _reach(t, mu, beta, r0, eta)
+    low, high = (0.0, reach) if t > 0.0 else (-reach, 0.0)
+    s = min(high, max(low, guess))
+    residual, rounding = math.inf, 0.0
     for _ in range(_ITERATIONS):
         g1, g2, g3 = _stumpff(s, beta)
         residual = r0 * g1 + eta * g2 + mu * g3 - t
+        rounding = 2e-16 * (abs(t) + abs(r0 * g1) + abs(eta * g2) + abs(mu * g3))
         g0 = 1.0 - beta * g2
         r = r0 * g0 + eta * g1 + mu * g2
         if residual == 0.0:
-            break
+            return s
         if residual > 0.0:
             high = min(high, s)
         else:
@@ -185,14 +203,13 @@ def _universal(t, mu, beta, r0, eta, guess):
         bend = eta * g0 + (mu - beta * r0) * g1
         step = -5.0 * residual / (r + math.sqrt(abs(16.0 * r * r - 20.0 * residual * bend)))
         if not low < s + step < high:
-            if low > -math.inf and high < math.inf:
-                step = 0.5 * (low + high) - s
-            else:
-                step = math.copysign(max(abs(s), abs(t) / r0), -residual)
+            if abs(residual) <= 2.0 * rounding:
+                return s
+            step = 0.5 * (low + high) - s
         s += step
         if abs(step) <= 2e-16 * abs(s):
-            break
-    return s
+            return s
+    return s if abs(residual) <= 100.0 * rounding else math.nan
 
 
 @subroutine
@@ -253,6 +270,8 @@ def closed_form(q0, p0, params, times, q, p):
         r = math.hypot(q[i - 1, 2] - q[i - 1, 0], q[i - 1, 3] - q[i - 1, 1]) if i > 0 else r0
         guess = s + (t - before) / r
         s = _universal(t, mu, beta, r0, eta, guess)
+        if not math.isfinite(s):
+            return False
         before = t
         g1, g2, _ = _stumpff(s, beta)
         r = r0 + eta * g1 + (mu - beta * r0) * g2

@@ -144,6 +144,35 @@ def test_two_bodies_against_the_taylor_method(q0, p0, masses):
     np.testing.assert_allclose(back_p, -p, rtol=1e-14, atol=1e-14)
 
 
+@pytest.mark.parametrize("way", [1, -1])
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(0.125 * np.arange(1000), id="frames"),
+        pytest.param(np.array([100.0]), id="one step"),
+        pytest.param(np.array([0.0, 1e4, 1e7]), id="long steps"),
+    ],
+)
+def test_unbound_bodies_at_late_times(times, way):
+    rng = np.random.default_rng(5)
+    unbound = 0
+    for _ in range(60):
+        q0, p0 = rng.uniform(-2, 2, 4), rng.uniform(-1.5, 1.5, 4)
+        energy = (p0**2).sum() / 2 - 1 / np.hypot(q0[2] - q0[0], q0[3] - q0[1])
+        drift = (p0[:2] + p0[2:]) / 2
+        if energy < (drift**2).sum():  # of the bodies about their centre
+            continue
+        unbound += 1
+        ok, q, _ = closed("two_body", q0, p0, (1, 1, 1), way * times)
+        assert ok
+        for i in {len(times) - 1, 8 * len(times) // 10, len(times) // 3}:
+            truth = reference.kepler(q0, p0, way * times[i])
+            np.testing.assert_allclose(
+                q[i], truth, rtol=2e-14, atol=2e-14 * (1 + abs(truth).max())
+            )
+    assert unbound > 20
+
+
 def test_two_bodies_come_back_after_every_period():
     a, e = 1.3, 0.8
     mu = 2.0
