@@ -2,12 +2,12 @@
 
 The whole split is read once and kept as bytes on the device where it fits, so that a step copies
 nothing and waits for nothing: its batch is gathered from indices. A split that does not fit stays
-in the files: neighbours are shuffled as groups, some tens of groups make a pool that is shuffled
-again, and a thread reads and decodes the next pool, each chunk once, while batches are gathered
-from this one.
+in the files, and a thread reads and decodes what is needed next, each chunk once.
 
-The order of an epoch is a permutation that follows from (seed, epoch) alone, so a resumed training
-goes on with the same batches without storing any state.
+The order of an epoch is a permutation that follows from (seed, epoch) alone, wherever the split
+is, so a resumed training goes on with the same batches without storing any state. Neighbours are
+shuffled as groups, some tens of groups make a pool, which is what is read at once, and the
+trajectories of a pool are shuffled among each other.
 """
 
 from __future__ import annotations
@@ -233,15 +233,12 @@ class Batches:
 
     def _drawn(self, epoch: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(stream(self.seed, epoch))
-        if self.resident is not None:
-            order = torch.randperm(self.n, generator=generator)
-        else:
-            groups = torch.randperm(-(-self.n // NEIGHBOURS), generator=generator)
-            rows = (groups[:, None] * NEIGHBOURS + torch.arange(NEIGHBOURS)).flatten()
-            rows = rows[rows < self.n]
-            pools = torch.arange(self.n) // self._pool_size
-            within = torch.rand(self.n, generator=generator, dtype=torch.float64)
-            order = rows[(pools + within).argsort()]
+        groups = torch.randperm(-(-self.n // NEIGHBOURS), generator=generator)
+        rows = (groups[:, None] * NEIGHBOURS + torch.arange(NEIGHBOURS)).flatten()
+        rows = rows[rows < self.n]
+        pools = torch.arange(self.n) // self._pool_size
+        within = torch.rand(self.n, generator=generator, dtype=torch.float64)
+        order = rows[(pools + within).argsort()]
         return order, torch.randint(self.length - self.frames + 1, (self.n,), generator=generator)
 
     def _pool(self, epoch: int, number: int) -> Future[tuple[Tensor, dict[str, Tensor]]]:

@@ -6,12 +6,13 @@ Each function takes what `evaluate` kept and returns a picture as PNG bytes.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from hgn_train import log
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -162,7 +163,7 @@ def phase_portrait(arrays: Arrays) -> bytes:
 
 def training_curve(run: Path) -> bytes:
     """Error while training, and on held-out trajectories."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = log.lines(run)
     figure, (axis,) = sheet(1)
     train = [(line["step"], 1e4 * line["error"]) for line in lines if "error" in line]
     held_out = [(e["step"], 1e4 * e["held_out_error"]) for e in lines if "held_out_error" in e]

@@ -20,6 +20,22 @@ Pictures = tuple[Tensor, Tensor] | None
 """True and drawn frames, (few, time, channel, height, width) from 0 to 1, or none."""
 
 
+def lines(run: Path) -> list[dict[str, Any]]:
+    """The lines of metrics of a run; one that was cut off as its process was killed is left out.
+
+    Arguments:
+        run: Its folder.
+
+    Returns:
+        The lines as written, none where there is no file.
+    """
+    path = run / "metrics.jsonl"
+    found = path.read_text().splitlines() if path.is_file() else []
+    if found and not found[-1].endswith("}"):
+        found.pop()
+    return [json.loads(line) for line in found]
+
+
 class Log:
     """Metrics as JSON lines, TensorBoard events and a progress bar.
 
@@ -37,13 +53,10 @@ class Log:
         from torch.utils.tensorboard import SummaryWriter
         from tqdm import tqdm
 
+        # what came after the checkpoint is done again
+        kept = [line for line in lines(run) if line["step"] <= first] if first else []
         path = run / "metrics.jsonl"
-        kept = []
-        if first and path.is_file():  # what came after the checkpoint is done again
-            kept = [
-                line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first
-            ]
-        path.write_text("".join(f"{line}\n" for line in kept))
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
         self.lines = path.open("a")
         self.board = SummaryWriter(
             str(run / "tensorboard"), purge_step=first + 1 if first else None
@@ -52,17 +65,17 @@ class Log:
             total=t.steps, initial=first, unit="step", disable=not progress, dynamic_ncols=True
         )
         self.report, self.t = report, t
-        self.step, self.time = first, time.perf_counter()
+        self.step, self.time = first - first % t.log_every, time.perf_counter()
 
     def write(self, step: int, sums: dict[str, Tensor], learning_rate: float) -> None:
         """A line of means since the last one."""
         n = step - self.step
         now = time.perf_counter()
         line: dict[str, Any] = {"step": step}
-        line |= {name: float(value) / n for name, value in sums.items()}
+        line |= {name: float(value) / n for name, value in sorted(sums.items())}
         line["learning_rate"] = learning_rate
         rate = n * self.t.batch_size / (now - self.time)
-        self.bar.update(n)
+        self.bar.update(step - self.bar.n)
         shown = {"error×1e4": f"{1e4 * line['error']:.2f}"} if "error" in line else {}
         shown |= {"KL": f"{line['divergence']:.0f}"} if "divergence" in line else {}
         shown |= {"λ": f"{line['multiplier']:.2f}"} if "multiplier" in line else {}

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from hgn_train import checkpoint
+from hgn_train.checkpoint import Checkpoint
 
 
 def snapshot(
-    model: nn.Module, average: nn.Module | None, optimizer: torch.optim.Optimizer | None
+    model: nn.Module,
+    average: nn.Module | None,
+    optimizer: torch.optim.Optimizer | None,
+    sums: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
     """The tensors of a checkpoint; without the optimiser, only those that are evaluated."""
     if optimizer is None:
         return {f"model.{name}": t for name, t in (average or model).state_dict().items()}
     tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
+    tensors |= {f"sums.{name}": t for name, t in sums.items()}
     if average is not None:
         tensors |= {f"average.{name}": t for name, t in average.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -26,11 +32,11 @@ def snapshot(
 
 def restore(
     path: Path, model: nn.Module, average: nn.Module | None, optimizer: torch.optim.Optimizer
-) -> tuple[int, float, float]:
+) -> tuple[Checkpoint, dict[str, Tensor]]:
     """Load a checkpoint into what is trained.
 
     Returns:
-        Updates that were done, the best held-out error, and the last share explained.
+        The checkpoint, and the sums of metrics since their last line, where the model is.
     """
     saved = checkpoint.read(path)
     checkpoint.load_weights(model, saved.part("model"), path)
@@ -47,4 +53,5 @@ def restore(
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )
-    return saved.step, float(saved.facts["best"]), float(saved.facts["share_explained"])
+    device = weights[0].device
+    return saved, {name: t.to(device) for name, t in saved.part("sums").items()}

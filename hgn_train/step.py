@@ -106,12 +106,10 @@ class Update:
                 self.sums[name] = torch.zeros((), device=self.first_bad.device)
             self.sums[name] += value.detach()
 
-    def taken(self) -> dict[str, Tensor]:
-        """The sums since the last call, which begin again at 0."""
-        found = {name: value.clone() for name, value in self.sums.items()}
+    def begin_again(self) -> None:
+        """Start the sums anew."""
         for value in self.sums.values():
             value.zero_()
-        return found
 
 
 class Captured(Update):

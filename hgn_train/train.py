@@ -153,10 +153,13 @@ def fit(
     updates = step.kind(t.step, fabric.device, fabric.world_size)
     optimizer = step.adam(model, updates, t.learning_rate, t.weight_decay)
     first, best, share = 0, math.inf, math.nan
+    sums: dict[str, Tensor] = {}
     run.mkdir(parents=True, exist_ok=True)
     last = run / "checkpoints" / checkpoint.LAST
     if resume:
-        first, best, share = restore(last, model, average, optimizer)
+        saved, sums = restore(last, model, average, optimizer)
+        first, best = saved.step, float(saved.facts["best"])
+        share = float(saved.facts["share_explained"])
     elif last.is_file():
         raise PhysimError(f"{run}: holds a run already; expected a new folder, or --resume")
     if fabric.is_global_zero and not resume:
@@ -165,6 +168,7 @@ def fit(
     compiled: Any = torch.compile(model, fullgraph=True) if t.compile else model
     wrapped, _ = fabric.setup(compiled, optimizer)
     update = updates(wrapped, model, optimizer, average, t.clip, fabric.backward)
+    update.sums = sums
     generator = torch.Generator(device=fabric.device)
     reference = material.reference(train, held_out)
     log = Log(run, t, first, report, progress) if fabric.is_global_zero else None
@@ -173,7 +177,8 @@ def fit(
 
     def save(done: int, name: str = checkpoint.LAST) -> None:
         if fabric.is_global_zero:
-            content = snapshot(model, average, optimizer if name == checkpoint.LAST else None)
+            kept = optimizer if name == checkpoint.LAST else None
+            content = snapshot(model, average, kept, sums)
             facts = {
                 "best": best,
                 "seed": t.seed,
@@ -214,10 +219,13 @@ def fit(
                         f"is {last if last.is_file() else 'none'}; "
                         "a smaller learning_rate or clip 1 may help"
                     )
-            if done % t.log_every == 0 or final:
-                sums = over_processes(fabric, update.taken())
+            save_now = done % t.save_every == 0 or final
+            if done % t.log_every == 0 or save_now:
+                sums = over_processes(fabric, update.sums)
+            if done % t.log_every == 0 or done == t.steps:
                 if log is not None:
                     log.write(done, sums, rate)
+                update.begin_again()
             due = bool(t.evaluate_every) and done % t.evaluate_every == 0
             if (due or done == t.steps) and fabric.is_global_zero:
                 error, shown = evaluate(
@@ -229,7 +237,7 @@ def fit(
                 if error < best:
                     best = error
                     save(done, checkpoint.BEST)
-            if done % t.save_every == 0 or final:
+            if save_now:
                 save(done)
             if stop:
                 stopped = signals[0] if signals else "SIGTERM"
@@ -288,7 +296,7 @@ def evaluate(model: Any, held_out: Batches, fabric: Any) -> tuple[float, Picture
 
 def over_processes(fabric: Any, sums: dict[str, Tensor]) -> dict[str, Tensor]:
     """Sums of metrics as means over the processes, which have a part of each batch."""
-    if fabric.world_size == 1:
+    if fabric.world_size == 1 or not sums:
         return sums
     together = fabric.all_reduce(torch.stack(list(sums.values())), reduce_op="mean")
     return dict(zip(sums, together.unbind(), strict=True))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hgn_train import log
 from hgn_train.figures import BLUE, GREY, ORANGE, as_png, sheet
 
 Arrays = Mapping[str, np.ndarray]
@@ -188,9 +188,7 @@ def flow(arrays: Arrays) -> bytes:
 
 def training(run: Path, gaussian: float, true: float | None) -> bytes:
     """The bound while training, and on held-out points."""
-    lines: list[dict[str, Any]] = [
-        json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()
-    ]
+    lines = log.lines(run)
     figure, (axis,) = sheet(1)
     fit = [(line["step"], -line["loss"]) for line in lines if "loss" in line]
     held_out = [(line["step"], -line["held_out_error"]) for line in lines if "loss" not in line]

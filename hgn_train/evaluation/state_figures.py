@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hgn_train import log
 from hgn_train.figures import BLUE, GREY, ORANGE, as_png, sheet
 
 Arrays = Mapping[str, np.ndarray]
@@ -94,7 +94,7 @@ def errors(models: Models) -> bytes:
 
 def training_curve(run: Path) -> bytes:
     """Error of derivatives while training, and on held-out states."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = log.lines(run)
     figure, (axis,) = sheet(1)
     loss = [(line["step"], line["loss"]) for line in lines if "loss" in line]
     held_out = [(e["step"], e["held_out_error"]) for e in lines if "held_out_error" in e]

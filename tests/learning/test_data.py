@@ -79,6 +79,14 @@ def test_a_streamed_epoch_shows_every_trajectory_once_with_its_own_images(split,
     assert abs(np.corrcoef(order.numpy(), np.arange(512))[0, 1]) < 0.5
 
 
+def test_order_is_the_same_in_memory_and_from_files(split, streamed, monkeypatch):
+    monkeypatch.setattr(data, "free_memory", lambda device: 1e12)
+    resident = batches(split)
+    assert resident.resident is not None
+    for step in (0, 7, 40):
+        assert torch.equal(resident.batch(step)["index"], streamed.batch(step)["index"])
+
+
 def test_streaming_follows_from_the_step_alone_and_reads_ahead(split, streamed, monkeypatch):
     again = batches(split, names=("image", "index", "q"))
     again.batch(40)

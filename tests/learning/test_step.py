@@ -256,8 +256,10 @@ def test_an_update_is_what_it_says():
             average.get_parameter(name), expected[name], rtol=1e-4, atol=1e-6
         )
     torch.testing.assert_close(update.sums["loss"], sum(losses), rtol=1e-5, atol=1e-7)
-    assert set(update.taken()) >= {"loss", "error", "divergence", "gradient"}
-    assert not any(update.taken().values())
+    assert set(update.sums) >= {"loss", "error", "divergence", "gradient"}
+    assert all(update.sums.values())
+    update.begin_again()
+    assert not any(update.sums.values())
     assert update.first_bad.item() == step.NEVER
 
 

@@ -60,9 +60,21 @@ def test_resumed_is_bit_identical(tiny_data, tmp_path, objective):
     assert a.keys() == b.keys()
     for name in a:
         assert torch.equal(a[name], b[name]), name
-    assert dict(losses(tmp_path / "whole"))[40] == dict(losses(stopped))[40]
+    whole_curve = (tmp_path / "whole" / "metrics.jsonl").read_text()
+    assert (stopped / "metrics.jsonl").read_text() == whole_curve
     again = train.fit(whole, stopped, resume=True, accelerator="cpu")  # nothing is left to do
     assert again.share_explained == outcome.share_explained
+
+
+def test_a_line_of_metrics_that_was_cut_off_does_no_harm(tiny_data, tmp_path):
+    short = {"steps": 20, "save_every": 10, "log_every": 5, "evaluate_every": 0}
+    run = tmp_path / "run"
+    train.fit(settings_of("test", str(tiny_data), train=short), run, accelerator="cpu")
+    whole = (run / "metrics.jsonl").read_text()
+    (run / "metrics.jsonl").write_text(whole[: -len(whole.splitlines()[-1]) // 2])
+    chosen = settings_of("test", str(tiny_data), train=short)
+    assert train.fit(chosen, run, resume=True, accelerator="cpu").step == 20
+    assert [step for step, _ in losses(run)] == [5, 10, 15]
 
 
 def test_the_seed_decides_everything(tiny_data, tmp_path):
