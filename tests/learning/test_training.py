@@ -71,10 +71,10 @@ def test_a_line_of_metrics_that_was_cut_off_does_no_harm(tiny_data, tmp_path):
     run = tmp_path / "run"
     train.fit(settings_of("test", str(tiny_data), train=short), run, accelerator="cpu")
     whole = (run / "metrics.jsonl").read_text()
-    (run / "metrics.jsonl").write_text(whole[: -len(whole.splitlines()[-1]) // 2])
+    (run / "metrics.jsonl").write_text(whole[:-30])
     chosen = settings_of("test", str(tiny_data), train=short)
     assert train.fit(chosen, run, resume=True, accelerator="cpu").step == 20
-    assert [step for step, _ in losses(run)] == [5, 10, 15]
+    assert (run / "metrics.jsonl").read_text() == whole[: whole[:-30].rfind("\n") + 1]
 
 
 def test_the_seed_decides_everything(tiny_data, tmp_path):
