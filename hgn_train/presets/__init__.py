@@ -30,7 +30,7 @@ OF_SYSTEM: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
     "mlp": hnn.OF_SYSTEM,
     "nhf": nhf.OF_SYSTEM,
 }
-"""What of a preset's training differs between systems: by model, preset and system."""
+"""What of a preset differs between systems: by model, preset and system."""
 
 
 def duration(preset: str, system: str) -> str:
@@ -78,7 +78,9 @@ def settings_of(
     if preset not in PRESETS[model]:
         raise PhysimError(unknown("preset", preset, PRESETS[model]))
     of_network, of_train = PRESETS[model][preset]
-    of_train = of_train | OF_SYSTEM.get(model, {}).get(preset, {}).get(system, {})
+    of_system = OF_SYSTEM.get(model, {}).get(preset, {}).get(system, {})
+    network_of_system, train_of_system = split_settings(of_system, model)
+    of_network, of_train = of_network | network_of_system, of_train | train_of_system
     return RunSettings(
         data=data,
         model=kind.name,
@@ -111,11 +113,11 @@ def changes(settings: Mapping[str, Any], system: str) -> dict[str, Any]:
     }
 
 
-def split_settings(given: Mapping[str, str], model: str = "hgn") -> tuple[dict, dict]:
+def split_settings(given: Mapping[str, Any], model: str = "hgn") -> tuple[dict, dict]:
     """Which of the given settings are the model's, and which the training's.
 
     Arguments:
-        given: Values by name, as on the command line.
+        given: Values by name, perhaps as words of the command line.
         model: One of `models.MODELS`.
 
     Returns:

@@ -97,13 +97,13 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
     "small": {
-        "mass_spring": {"steps": 500},
-        "pendulum": {"steps": 2500},
-        "two_body": {"steps": 2500},
+        "mass_spring": {"steps": 1000, "consistency": 0.01, "consistency_delay": 100},
+        "pendulum": {"steps": 6000, "consistency": 0.002, "consistency_delay": 1000},
+        "two_body": {"steps": 5000, "consistency": 0.02, "consistency_delay": 500},
         "three_body": {"steps": 6000},
     },
 }
-"""What of the training differs between systems."""
+"""What differs between systems. The consistency of chaotic motion is not worth its price."""
 
 MINUTES: dict[str, dict[str, int]] = {
     "small": {"mass_spring": 1, "pendulum": 4, "two_body": 4, "three_body": 9},
