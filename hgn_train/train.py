@@ -14,6 +14,7 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,8 +167,8 @@ def fit(
         (run / "config.json").write_text(settings.to_json() + "\n")
 
     compiled: Any = torch.compile(model, fullgraph=True) if t.compile else model
-    wrapped, _ = fabric.setup(compiled, optimizer)
-    update = updates(wrapped, model, optimizer, average, t.clip, fabric.backward)
+    forward, backward = loss_of(fabric, compiled, optimizer)
+    update = updates(forward, model, optimizer, average, t.clip, backward)
     update.sums = sums
     generator = torch.Generator(device=fabric.device)
     reference = material.reference(train, held_out)
@@ -292,6 +293,25 @@ def evaluate(model: Any, held_out: Batches, fabric: Any) -> tuple[float, Picture
             scores.append(model.score(found))
     model.train(was_training)
     return float(torch.cat([part.errors for part in scores]).mean()), scores[0].pictures
+
+
+def loss_of(
+    fabric: Any, model: Any, optimizer: torch.optim.Optimizer
+) -> tuple[Callable[..., Any], Callable[[Tensor], None]]:
+    """How a model is asked for its loss, and how gradients come from that.
+
+    Fabric's own wrapper marks the process while it goes backward, so that trainings in several
+    threads would take each other's marks; it is asked only where processes share a batch.
+    """
+    if fabric.world_size > 1:
+        wrapped, _ = fabric.setup(model, optimizer)
+        return wrapped, fabric.backward
+
+    def forward(batch: Mapping[str, Tensor], draws: Mapping[str, Tensor]) -> Any:
+        with fabric.autocast():
+            return model(batch, draws)
+
+    return forward, Tensor.backward
 
 
 def over_processes(fabric: Any, sums: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -64,6 +65,20 @@ def test_resumed_is_bit_identical(tiny_data, tmp_path, objective):
     assert (stopped / "metrics.jsonl").read_text() == whole_curve
     again = train.fit(whole, stopped, resume=True, accelerator="cpu")  # nothing is left to do
     assert again.share_explained == outcome.share_explained
+
+
+def test_trainings_in_threads_do_not_meet(tiny_data, tmp_path):
+    """Each gives what it gives alone, in the precision whose backward pass Fabric watches."""
+    chosen = settings_of("test", str(tiny_data), train={"steps": 60, "precision": "bf16-mixed"})
+
+    def fit(name):
+        return train.fit(chosen, tmp_path / name, accelerator="cpu", asked=[]).step
+
+    fit("alone")
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(fit, "abcd")) == [60] * 4
+    for name in "abcd":
+        assert losses(tmp_path / name) == losses(tmp_path / "alone")
 
 
 def test_a_line_of_metrics_that_was_cut_off_does_no_harm(tiny_data, tmp_path):
