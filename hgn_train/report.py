@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hgn_train import evaluation
+from hgn_train.evaluation import elsewhere
 from hgn_train.evaluation.results import load
 
 Results = Mapping[str, Any]
@@ -18,17 +19,19 @@ PIXELS = ("rollout", "samples")
 
 
 def text(results: Results) -> str:
-    """The table for a terminal."""
-    table = evaluation.find(results["settings"]["model"]).rows(results)
+    """The table for a terminal, and the result in two sentences below it."""
+    judge = evaluation.find(results["settings"]["model"])
+    table = judge.rows(results)
     width = max(len(name) for name, _ in table)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in table)
+    lines = [f"{name:<{width}}  {value}" for name, value in table]
+    return "\n".join([*lines, "", judge.lead(results)])
 
 
 def write(run: Path) -> Path:
     """Write `report.html` and the pictures beside it.
 
     Arguments:
-        run: Folder of an evaluated run.
+        run: Folder of an evaluated run, or that below it of results on other data.
 
     Returns:
         Path of the report.
@@ -55,7 +58,7 @@ def write(run: Path) -> Path:
         .from_string(PAGE)
         .render(
             title=f"{settings['model']} on {results['system']}",
-            run=run.name,
+            run=name_of(run, results),
             lead=judge.lead(results),
             rows=judge.rows(results),
             pictures=pictures,
@@ -65,6 +68,14 @@ def write(run: Path) -> Path:
     path = run / "report.html"
     path.write_text(page)
     return path
+
+
+def name_of(run: Path, results: Results) -> str:
+    """Name of a run, and the data where it is judged on other ones than its own."""
+    if not elsewhere.is_of_other_data(run):
+        return run.name
+    own = results["settings"]["data"]
+    return f"{run.absolute().parent.name}, trained on {own}, judged on {results['data']}"
 
 
 PAGE = """<!doctype html>

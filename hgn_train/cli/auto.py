@@ -72,14 +72,19 @@ def command(
     )  # refused before rendering
     folder = data or Path("datasets") / "hgn" / system
     out = out or Path("runs") / f"{system}-{preset}" / (f"seed-{seed}" if seed else "")
+    there = (folder / "manifest.json").is_file()
+    if data is not None and not there:
+        raise PhysimError(f"{data}: no data set in this folder")
+    held = models.find("hgn").adapt(network, str(folder)) if there else system
+    if held != system:
+        raise PhysimError(
+            f"--data: {folder} holds '{held}', expected '{system}'; or --system {held}"
+        )
     click.echo(f"{system}, preset {preset}, {why}: {duration(preset, system)}")
-
-    if not (folder / "manifest.json").is_file():
-        if data is not None:
-            raise PhysimError(f"{data}: no data set in this folder")
+    if not there:
         click.echo(f"rendering {folder}, which is missing")
         click.echo(str(physim.render(f"hgn/{system}", folder)))
-    models.find("hgn").adapt(network, str(folder))
+        models.find("hgn").adapt(network, str(folder))
     resume = (out / "checkpoints" / checkpoint.LAST).is_file()
     wanted = settings_of(preset, str(folder), "hgn", network, of_train, system)
     if resume and settings.load(out) != wanted:

@@ -35,13 +35,14 @@ def command(
     """Measure a trained model on both splits, further in time and at other speeds.
 
     Prints the table, and writes evaluation.json, evaluation.npz and report.html into the run's
-    folder.
+    folder, or for other data than its own into on-NAME below it.
 
     \b
     Example:
         hgn-train evaluate runs/pendulum
     """
     from hgn_train import evaluation, report, settings
+    from hgn_train.evaluation import elsewhere
     from physim.errors import PhysimError
 
     def say(line: str) -> None:
@@ -50,7 +51,14 @@ def command(
     if any(number is not None and number < 1 for number in (n, extra)):
         raise PhysimError(f"--n, --extra: got {n} and {extra}, expected numbers from 1")
     chosen = options.device_of(device)
-    kind = evaluation.find(settings.load(run).model)
+    trained = settings.load(run)
+    kind = evaluation.find(trained.model)
+    place = elsewhere.folder_of(run, trained.data, data or trained.data)
+    if spline_flow and place != run:
+        raise PhysimError(
+            f"--spline-flow: is trained on the run's own target, '{trained.data}'; got --data "
+            f"'{data}', expected one of the two"
+        )
     if spline_flow:
         from hgn_train.evaluation.spline_flow import fit
 
@@ -58,4 +66,6 @@ def command(
     given = {} if n is None else {"n": n}
     results = kind.evaluate(run, chosen, extra=extra, folder=data, say=say, **given)
     click.echo(report.text(results))
-    click.echo(f"report: {report.write(run)}")
+    if place != run:
+        click.echo(f"on other data than the run's own, so that its results stay; these: {place}")
+    click.echo(f"report: {report.write(place)}")

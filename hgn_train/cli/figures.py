@@ -28,9 +28,7 @@ import click
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    default=Path("datasets/hgn"),
-    show_default=True,
-    help="Folder of the data sets, one folder a system.",
+    help="Folder of the data sets, one folder a system.  [default: datasets/hgn]",
 )
 @click.option("--preset", default="small", show_default=True, help="For what is trained.")
 @click.option(
@@ -43,7 +41,7 @@ def command(
     folders: tuple[Path, ...],
     only: str,
     systems: tuple[str, ...],
-    data: Path,
+    data: Path | None,
     preset: str,
     workers: int | None,
 ) -> None:
@@ -72,21 +70,28 @@ def command(
             raise PhysimError(unknown("system", name, SYSTEMS))
     shown = tuple(name for name in SYSTEMS if name in (systems or SYSTEMS))
     settings_of(preset, "")  # refused before anything is made
+    if data is not None and not data.is_dir():
+        raise PhysimError(f"--data: got '{data}', expected a folder of data sets, one a system")
+    sets = data or Path("datasets") / "hgn"
     home = Path("runs")
     there = runs.found(folders or ([home] if home.is_dir() else []))
+    missing: list[trainings.Training] = []
     if not folders:
         wanted = [need for figure in figures for need in figure.needs(shown)]
         if preset != "small":  # what figures say of presets is for the small scale
             wanted = [replace(need, preset="") for need in wanted]
         wanted = list(dict.fromkeys(wanted))
         lacking = [need for need in wanted if not any(need.is_met_by(run.need) for run in there)]
-        missing = trainings.planned(lacking, data, home, preset)
-        if missing:
-            at_once = min(workers or min(4, trainings.cores()), len(missing))
-            click.echo(trainings.duration(missing, at_once))
-            trainings.make(missing, at_once, click.echo)
-            there = runs.found([home])
-    material = Material(data, shown, tuple(there))
+        missing = trainings.planned(lacking, sets, home, preset)
+    if any(figure.shows_data for figure in figures):
+        rendered = [training.need.subject for training in missing if training.data]
+        trainings.check_data(sets, shown, shown if data is None else rendered)
+    if missing:
+        at_once = min(workers or min(4, trainings.cores()), len(missing))
+        click.echo(trainings.duration(missing, at_once))
+        trainings.make(missing, at_once, click.echo)
+        there = runs.found([home])
+    material = Material(sets, shown, tuple(there))
     lacks = {figure: paper.lacks(figure, material) for figure in figures}
     refused = [f"figure {figure.number} needs {what}" for figure, what in lacks.items() if what]
     if refused and (only or len(refused) == len(figures)):

@@ -60,14 +60,14 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
         return
     check_name(out)
     it = judged(run, chosen)
-    if kind == "mixture" and not (run / "checkpoints" / "prior.safetensors").is_file():
+    if kind == "mixture":
         fit_prior(run, chosen)
     generator = torch.Generator(device=chosen).manual_seed(seed)
     z = sample_latents(it.model, run, kind, n, generator)
     ahead = max(0, (frames or it.frames) - 1 - it.anchor)
-    images, q, p, energy = it.rollout(z, ahead, it.anchor)
     length = frames or it.frames
-    write_pictures(out, to_bytes(images)[:, :length], {"q": q, "p": p, "energy": energy})
+    images, q, p, energy = (array[:, :length] for array in it.rollout(z, ahead, it.anchor))
+    write_pictures(out, to_bytes(images), {"q": q, "p": p, "energy": energy})
     click.echo(f"{out}: {n} sampled trajectories of {length} frames")
 
 

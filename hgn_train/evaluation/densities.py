@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from hgn_train import checkpoint, metrics, points
-from hgn_train.evaluation import spline_flow
+from hgn_train.evaluation import elsewhere, spline_flow
 from hgn_train.evaluation.density_report import comparisons, lead, pictures, rows
 from hgn_train.evaluation.density_table import tables
 from hgn_train.evaluation.results import keep, training_facts
@@ -90,7 +90,8 @@ def evaluate(
     if target.density is not None:
         results["entropy"] = target.density.entropy
         results["strays"] = strays(target, samples)
-    results["spline_flow"] = spline_flow.found(run)
+    place = elsewhere.folder_of(run, settings.data, results["data"])
+    results["spline_flow"] = spline_flow.found(run) if place == run else None
     arrays = {"target": target.rest[:DRAWN].numpy(), "samples": samples.numpy()}
     say("pictures")
     arrays |= followed(model, generator)
@@ -98,7 +99,8 @@ def evaluate(
     if target.dimension <= 2:
         arrays |= log_density(model, target.rest)
     results["seconds"] = time.perf_counter() - started
-    keep(run, results, arrays)
+    place.mkdir(exist_ok=True)
+    keep(place, results, arrays)
     return results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,13 @@ import numpy as np
 from hgn_train import figures
 
 Results = Mapping[str, Any]
+
+NOT_LEARNED = 0.1
+"""Share explained below which a model has learned no more than the average image."""
+
+EQUAL_TO_PRIOR = 0.1
+"""Nats of a mean KL divergence below which posteriors count as the prior: what the latent state
+tells of the frames is at most that, a seventh of a bit."""
 
 
 def rows(results: Results) -> list[tuple[str, str]]:
@@ -34,6 +42,12 @@ def rows(results: Results) -> list[tuple[str, str]]:
         if "unseen_frames" in split:
             unseen = split["unseen_frames"]["share_explained"]
             table.append((f"{name}: share explained of the frames not seen", f"{unseen:.4f}"))
+        if "divergence" in split:
+            found = split["divergence"]
+            text = f"{found['mean']:.3g} ± {found['standard_error']:.1g}"
+            if is_the_prior(split):
+                text += ", the prior itself"
+            table.append((f"{name}: KL of the posteriors from N(0, 1), nats", text))
     energy = results["splits"]["test"]["energy"]
     table.append(("learned H along a test rollout: mean", f"{energy['mean']:.4g}"))
     table.append(("learned H along a test rollout: variance", f"{energy['variance']:.3g}"))
@@ -96,11 +110,39 @@ def lead(results: Results) -> str:
     )
     if "seconds" in training:
         sentence += f", trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}"
-    if abs(split["share_explained"]) < 0.1:
-        sentence += ". COLLAPSED: it draws little but the average image"
-    elif split["share_explained"] < 0:
-        sentence += ". Its rollouts are further from the truth than the average image"
-    return sentence + "."
+    return sentence + verdict(split) + "."
+
+
+def verdict(split: Mapping[str, Any]) -> str:
+    """What a model does that has not learned, as the end of a sentence; else nothing.
+
+    Arguments:
+        split: Results on the test split.
+
+    Returns:
+        The verdict on its rollouts, and on its posteriors where they equal the prior.
+    """
+    share, text = split["share_explained"], ""
+    if math.isnan(share):
+        text = ". NOT LEARNED: its rollouts are not finite"
+    elif share <= -NOT_LEARNED:
+        text = ". NOT LEARNED: its rollouts are further from the truth than the average image"
+    elif share < NOT_LEARNED:
+        text = ". COLLAPSED: it draws little but the average image"
+    if is_the_prior(split):
+        text += (
+            f". POSTERIOR EQUAL TO THE PRIOR: their KL divergence is "
+            f"{split['divergence']['mean']:.2g} nats, so that the latent state tells nothing of "
+            "the frames"
+        )
+    elif text and "divergence" in split:
+        text += f"; the KL divergence of its posteriors is {split['divergence']['mean']:.3g} nats"
+    return text
+
+
+def is_the_prior(split: Mapping[str, Any]) -> bool:
+    """Whether the posteriors of a model that samples are N(0, 1), whatever it sees."""
+    return "divergence" in split and split["divergence"]["mean"] < EQUAL_TO_PRIOR
 
 
 def pictures(

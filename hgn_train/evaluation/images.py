@@ -1,7 +1,8 @@
 """Judging a run of a model that draws frames: everything that its report shows.
 
 Predictions start from the posterior mean of the inference frames. Numbers go to `evaluation.json`,
-frames and curves that are drawn later to `evaluation.npz`, both in the folder of the run.
+frames and curves that are drawn later to `evaluation.npz`, both in the folder of the run, or below
+it where it is judged on other data than its own.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import numpy as np
 import torch
 
 from hgn_train import metrics, truth
+from hgn_train.evaluation import elsewhere
 from hgn_train.evaluation.image_report import lead, pictures, rows
 from hgn_train.evaluation.image_table import comparisons, tables
 from hgn_train.evaluation.judged import Judged, judged, to_bytes
 from hgn_train.evaluation.latents import fit_prior, judge_latent, judge_samples
 from hgn_train.evaluation.results import keep, training_facts
 from hgn_train.images import average_image
+from hgn_train.models.hgn import kl_from_standard_normal
 
 __all__ = ["comparisons", "evaluate", "lead", "pictures", "rows", "tables"]
 
@@ -58,14 +61,14 @@ def evaluate(
     """
     started = time.perf_counter()
     extra = EXTRA if extra is None else extra
-    if not (run / "checkpoints" / "prior.safetensors").is_file():
-        fit_prior(run, device)
     it = judged(run, device, folder)
+    fit_prior(run, device)
     average = average_image(it.source)
+    settings = json.loads((run / "config.json").read_text())
     results: dict[str, Any] = {
         "system": it.source.system,
         "data": str(it.source.folder),
-        "settings": json.loads((run / "config.json").read_text()),
+        "settings": settings,
         "parameters": sum(w.numel() for w in it.model.parameters()),
         "anchor": it.anchor,
         "training": training_facts(run),
@@ -89,7 +92,9 @@ def evaluate(
     results["samples"], kept = judge_samples(it, run, 64)
     arrays |= kept
     results["seconds"] = time.perf_counter() - started
-    keep(run, results, arrays)
+    place = elsewhere.folder_of(run, settings["data"], results["data"])
+    place.mkdir(exist_ok=True)
+    keep(place, results, arrays)
     return results
 
 
@@ -99,7 +104,7 @@ def judge_split(
     """Errors on trajectories of the length that was trained on."""
     split = it.source.dataset.splits[name]
     images = split.image[:n][:, : it.frames]
-    z = it.latents(images)
+    z, log_sigma = it.posteriors(images)
     drawn, q, p, energy = it.rollout(z, it.frames - 1 - it.anchor, it.anchor)
     errors = metrics.frame_errors(drawn, images / 255)
     averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), images / 255)
@@ -124,6 +129,10 @@ def judge_split(
         "per_frame_average_image": averages.mean(0).tolist(),
         "energy": metrics.energy_statistics(energy),
     }
+    if it.model.settings.stochastic:
+        divergences = kl_from_standard_normal(z, log_sigma).double().cpu().numpy()
+        mean, standard_error = metrics.mean_and_standard_error(divergences)
+        results["divergence"] = {"mean": mean, "standard_error": standard_error}
     if seen < it.frames:
         unseen = metrics.share_explained(
             float(errors[:, seen:].mean()),

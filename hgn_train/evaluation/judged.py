@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,19 @@ class Judged:
     frames: int
     anchor: int
 
-    def latents(self, images: np.ndarray) -> torch.Tensor:
-        """Posterior means, (n, *latent)."""
+    def posteriors(self, images: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Means and log-deviations of z, (n, *latent) each."""
         with torch.no_grad():
             parts = [
-                self.model.infer(torch.from_numpy(images[rows]).to(self.device))[0]
+                self.model.infer(torch.from_numpy(images[rows]).to(self.device))
                 for rows in data.slices(len(images), 128)
             ]
-        return torch.cat(parts)
+        means, log_sigmas = zip(*parts, strict=True)
+        return torch.cat(means), torch.cat(log_sigmas)
+
+    def latents(self, images: np.ndarray) -> torch.Tensor:
+        """Posterior means, (n, *latent)."""
+        return self.posteriors(images)[0]
 
     def rollout(
         self, z: torch.Tensor, forward: int, backward: int, speed: float = 1.0
@@ -70,15 +76,39 @@ def judged(run: Path, device: torch.device, folder: str | None = None) -> Judged
 
     Raises:
         PhysimError: No run, one of a model without frames, a damaged checkpoint, or data that does
-            not fit.
+            not fit or has its frames at other intervals than what was trained on.
     """
     model, settings, _ = checkpoint.load_model(run, device)
     if models.find(settings.model).evaluation != "images":
         raise PhysimError(f"{run}: is a run of '{settings.model}', which draws no frames")
     source = data.open_source(folder or settings.data)
     data.check_fits(settings.network, source)
+    if folder:
+        check_interval(source, settings.data, settings.network)
     network = settings.network
     return Judged(model, source, device, network.frames, network.inferred)
+
+
+def check_interval(source: Source, own: str, network: Any) -> None:
+    """Refuse data whose frames are further apart, or nearer, than those of the training.
+
+    Arguments:
+        source: The data to judge on.
+        own: Folder of the data of the training; where they are gone, the model's dt is believed.
+        network: Settings of the model, perhaps with `dt`.
+
+    Raises:
+        PhysimError: The intervals differ.
+    """
+    if (Path(own) / "manifest.json").is_file():
+        trained = data.open_source(own).dt
+    else:
+        trained = getattr(network, "dt", source.dt)
+    if not math.isclose(source.dt, trained):
+        raise PhysimError(
+            f"{source.folder}: has frames {source.dt:g} units of time apart, but the model was "
+            f"trained on frames {trained:g} apart"
+        )
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:

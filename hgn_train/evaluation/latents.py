@@ -14,6 +14,8 @@ from hgn_train import checkpoint, data, metrics, prior, truth
 from hgn_train.evaluation.judged import Judged, judged, to_bytes
 from physim.errors import PhysimError
 
+PRIOR = "prior.safetensors"
+
 SYMETRIC_LARGEST = 128
 """Numbers of a latent state up to which SyMetric is asked; for more its regressions take hours."""
 
@@ -88,11 +90,18 @@ def judge_samples(it: Judged, run: Path, n: int) -> tuple[dict[str, Any], dict[s
 def fit_prior(run: Path, device: torch.device, n: int = 5000) -> None:
     """Fit the mixture to the posteriors of training trajectories and write it beside the weights.
 
+    The file says which weights it was fitted to; where these are still the run's, it stays.
+
     Arguments:
         run: Folder of the run.
         device: Where to compute.
         n: Trajectories, at most.
     """
+    path = run / "checkpoints" / PRIOR
+    saved = checkpoint.load_model(run, device)[2]
+    facts = {"weights": checkpoint.checksum(saved.tensors)}
+    if path.is_file() and checkpoint.read(path).facts == facts:
+        return
     it = judged(run, device)
     split = it.source.dataset.train
     generator = torch.Generator().manual_seed(0)
@@ -107,9 +116,7 @@ def fit_prior(run: Path, device: torch.device, n: int = 5000) -> None:
         samples.append((mean.cpu() + torch.exp(log_sigma.cpu()) * noise).flatten(1))
     z = torch.cat(samples).double().numpy()
     mixture = prior.fit_mixture(z, components=max(1, min(64, len(z) // (2 * z.shape[1]))))
-    checkpoint.write(
-        run / "checkpoints" / "prior.safetensors", checkpoint.Checkpoint(mixture.tensors(), 0)
-    )
+    checkpoint.write(path, checkpoint.Checkpoint(mixture.tensors(), saved.step, facts))
 
 
 def sample_latents(
@@ -136,6 +143,6 @@ def sample_latents(
         return torch.randn(n, *model.latent_shape, generator=generator, device=generator.device)
     if kind != "mixture":
         raise PhysimError(f"prior: got '{kind}', expected one of {', '.join(prior.KINDS)}")
-    saved = checkpoint.read(run / "checkpoints" / "prior.safetensors").tensors
+    saved = checkpoint.read(run / "checkpoints" / PRIOR).tensors
     mixture = prior.Mixture(**{name: t.to(generator.device) for name, t in saved.items()})
     return mixture.sample(n, generator).unflatten(1, model.latent_shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import numpy as np
 from hgn_train.evaluation import state_figures
 
 Results = Mapping[str, Any]
+NOT_LEARNED = 0.1
+"""Share explained below which a model has learned no more than the mean derivative."""
+
 WORDS = {"true_states": "at true states", "observed_states": "at observed, noisy states"}
 
 
@@ -70,6 +74,12 @@ def lead(results: Results) -> str:
     )
     if "seconds" in training:
         sentence += f", trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}"
+    if math.isnan(share):
+        sentence += ". NOT LEARNED: its derivatives are not finite"
+    elif share <= -NOT_LEARNED:
+        sentence += ". NOT LEARNED: its derivatives are further from the truth than their mean"
+    elif share < NOT_LEARNED:
+        sentence += ". NOT LEARNED: every state moves in the same way"
     return sentence + "."
 
 

@@ -20,6 +20,7 @@ from torch import nn
 
 from hgn_train import checkpoint, metrics, states, truth
 from hgn_train.data import Source
+from hgn_train.evaluation import elsewhere
 from hgn_train.evaluation.results import keep, training_facts
 from hgn_train.evaluation.state_report import lead, pictures, rows
 from hgn_train.evaluation.state_table import comparisons, tables
@@ -82,7 +83,9 @@ def evaluate(
     say(f"test: rollouts for {duration:g} units of time")
     results["rollout"], arrays = judge_rollouts(motion, source, n, duration)
     results["seconds"] = time.perf_counter() - started
-    keep(run, results, arrays)
+    place = elsewhere.folder_of(run, settings.data, results["data"])
+    place.mkdir(exist_ok=True)
+    keep(place, results, arrays)
     return results
 
 

@@ -282,7 +282,17 @@ class NHF(nn.Module):
 
         Returns:
             In nats.
+
+        Raises:
+            PhysimError: No samples, or points of another dimension.
         """
+        if samples < 1:
+            raise PhysimError(f"samples: got {samples}, expected a whole number from 1")
+        if value.shape[-1:] != self.event_shape:
+            raise PhysimError(
+                f"value: got points of shape {tuple(value.shape)}, expected "
+                f"(…, {self.settings.dimension})"
+            )
         points = value.reshape(-1, self.settings.dimension)
         noise = torch.randn(
             (samples, *points.shape), generator=generator, device=points.device, dtype=points.dtype

@@ -122,6 +122,7 @@ class Figure:
         draw: Draws it.
         needs: The runs that it is drawn from, given the systems that are shown.
         essential: The models without any run of which it cannot be drawn.
+        shows_data: Whether it shows the data sets of the systems.
     """
 
     number: int
@@ -130,6 +131,7 @@ class Figure:
     draw: Callable[[Material], Drawing]
     needs: Callable[[Sequence[str]], Iterable[Need]] = lambda systems: ()
     essential: tuple[str, ...] = ()
+    shows_data: bool = False
 
     @property
     def file(self) -> str:

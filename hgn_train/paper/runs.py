@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 
-from hgn_train.densities import DENSITIES
+from hgn_train.evaluation.elsewhere import is_of_other_data, is_same
 from hgn_train.paper.figure import Need, Run
 from hgn_train.presets import changes
 from physim.errors import PhysimError
@@ -23,6 +24,7 @@ def found(folders: Iterable[Path]) -> list[Run]:
 
     Returns:
         The runs: of the largest preset first, then of the least seed, then of the first folder.
+        What they were judged to be on other data than their own is left out.
 
     Raises:
         PhysimError: A folder that is not there, or results that are damaged.
@@ -31,7 +33,8 @@ def found(folders: Iterable[Path]) -> list[Run]:
     for folder in folders:
         if not folder.is_dir():
             raise PhysimError(f"--runs: got '{folder}', expected a folder of runs")
-        runs += [_run(path) for path in sorted(folder.rglob("evaluation.json"))]
+        paths = sorted(folder.rglob("evaluation.json"))
+        runs += [_run(path) for path in paths if not is_of_other_data(path.parent)]
     return sorted(runs, key=_rank)  # stable: folders keep their order
 
 
@@ -92,7 +95,7 @@ def command(run: Run) -> str:
         run: A run.
 
     Returns:
-        A line for a shell, without the folders that are the defaults.
+        A line for a shell, without folders that are defaults.
     """
     settings = run.settings
     words = ["hgn-train", *START.get(settings["model"], fit)(run)]
@@ -105,11 +108,19 @@ def command(run: Run) -> str:
 
 
 def fit(run: Run) -> list[str]:
-    """The words of a training on a data set of frames, or on a density."""
-    model, subject = run.need.model, run.need.subject
-    data = ["--target", subject] if subject in DENSITIES else ["--data", f"datasets/hgn/{subject}"]
-    return ["fit", "--model", model, *data, "--out", f"runs/{run.need.folder}"]
+    """The words of a training on a data set, or on the target of a flow."""
+    model, data = run.need.model, run.settings["data"]
+    option = "--target" if model == "nhf" else "--data"
+    out = f"runs/{run.need.folder}"
+    return ["fit", "--model", model, option, quote(data), "--out", quote(out)]
 
 
-START = {"hgn": lambda run: ["auto", "--system", run.need.subject]}
+def auto(run: Run) -> list[str]:
+    """The words from a system to a report, with the data where they are not the default."""
+    subject, data = run.need.subject, run.settings["data"]
+    words = ["auto", "--system", subject]
+    return words if is_same(f"datasets/hgn/{subject}", data) else [*words, "--data", quote(data)]
+
+
+START = {"hgn": auto}
 """By model, how its command starts where it is not `fit` with a folder of data."""

@@ -144,4 +144,6 @@ def breathing(bodies: int, middle: float) -> tuple[State, Callable[..., Plane]]:
     return state, radial
 
 
-FIGURE = Figure(4, "systems", "The systems: level sets of H and sample frames", draw)
+FIGURE = Figure(
+    4, "systems", "The systems: level sets of H and sample frames", draw, shows_data=True
+)

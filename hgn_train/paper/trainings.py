@@ -93,6 +93,28 @@ def planned(needs: Iterable[Need], data: Path, folder: Path, preset: str) -> lis
     return sorted(trainings, key=lambda training: -training.minutes)
 
 
+def check_data(folder: Path, systems: Iterable[str], made: Iterable[str]) -> None:
+    """Refuse a folder that does not hold the data sets that are to be shown.
+
+    Arguments:
+        folder: Of the data sets, one folder a system.
+        systems: That are shown.
+        made: Those whose data need not be there, as they are made.
+
+    Raises:
+        PhysimError: A data set is missing, or is of another system.
+    """
+    made = set(made)
+    there = [name for name in systems if (folder / name / "manifest.json").is_file()]
+    missing = [name for name in systems if name not in there and name not in made]
+    if missing:
+        raise PhysimError(f"{folder}: no data set of {', '.join(missing)} in it")
+    for name in there:
+        held = physim.open(folder / name).recipe.system
+        if held != name:
+            raise PhysimError(f"{folder / name}: holds '{held}', expected '{name}'")
+
+
 def duration(trainings: Sequence[Training], workers: int) -> str:
     """What is to be made, and about how long it takes.
 
@@ -214,4 +236,4 @@ class Worker:
             )
 
 
-__all__ = ["Training", "cores", "duration", "make", "planned"]
+__all__ = ["Training", "check_data", "cores", "duration", "make", "planned"]

@@ -56,7 +56,8 @@ def test_figures_from_runs(judged_runs, tmp_path, capsys):
         assert "hgn on mass_spring, preset test" in block
         assert f"{results['parameters']:,} parameters" in block
         assert f"{results['training']['steps']:,} steps of 16" in block
-        assert "`hgn-train auto --system mass_spring --preset test`" in block
+        words = f"--system mass_spring --data {results['settings']['data']} --preset test"
+        assert f"`hgn-train auto {words}`" in block
     error = results["splits"]["test"]["error"]
     assert f"{1e4 * error:.2f}" in text
     assert str(tmp_path) not in text
@@ -192,6 +193,7 @@ def test_a_caption_says_what_was_changed(judged_runs, tmp_path):
     shutil.copytree(judged_runs / "one", tmp_path / "one")
     path = tmp_path / "one" / "evaluation.json"
     results = json.loads(path.read_text())
+    results["settings"]["data"] = "datasets/hgn/mass_spring"
     results["settings"]["train"] |= {"seed": 3, "steps": 7}
     results["settings"]["network"]["encoder"] = [[4], [8, 8]]
     path.write_text(json.dumps(results))
@@ -201,6 +203,50 @@ def test_a_caption_says_what_was_changed(judged_runs, tmp_path):
         "hgn-train auto --system mass_spring --preset test --seed 3 "
         "--set encoder=[[4],[8,8]] --set steps=7"
     )
+
+
+DATA = {
+    "the default": ("hgn", "mass_spring", "datasets/hgn/mass_spring/", ""),
+    "the default, in full": ("hgn", "mass_spring", "HERE/datasets/hgn/mass_spring", ""),
+    "of its own": ("hgn", "mass_spring", "my data/spring", "--data 'my data/spring' "),
+    "pixels": ("pixel-hnn", "pendulum", "mine/swing", "--data mine/swing "),
+    "states": ("hnn", "pendulum", "datasets/hnn/pendulum", "--data datasets/hnn/pendulum "),
+    "a density": ("nhf", "circle", "circle", "--target circle "),
+    "a file of points": ("nhf", "cloud", "points/cloud.npy", "--target points/cloud.npy "),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_command_names_the_data_of_the_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, subject, data, words = DATA[name]
+    data = data.replace("HERE", str(tmp_path))
+    settings = json.loads(settings_of("test", data, model).to_json())
+    need = Need(model, subject, "test")
+    start = f"hgn-train fit --model {model} {words}--out runs/{subject}-{model}-test "
+    if model == "hgn":
+        start = f"hgn-train auto --system {subject} {words}"
+    made = runs.command(runs.Run(tmp_path, need, {"settings": settings}))
+    assert made.startswith(f"{start}--preset test")
+
+
+def test_figures_refuse_data_that_are_not_there(tiny_data, tmp_path, capsys, monkeypatch):
+    """A folder that was named and holds no data set is a mistake; without it data are made."""
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "pendulum").symlink_to(tiny_data)  # which shows a spring
+    before = sorted(tmp_path.rglob("*"))
+    for words, message in (
+        (["--data", "nodata"], "--data: got 'nodata', expected a folder of data sets"),
+        (["--data", "data"], "data: no data set of mass_spring, two_body, three_body in it"),
+        (["--data", "data", "--system", "pendulum"], "holds 'mass_spring', expected 'pendulum'"),
+    ):
+        status, _, err = figures(capsys, "--only", "4", "--out", "new", *words)
+        assert status == 2
+        assert message in err
+        assert err.count("\n") == 1
+        assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_euler_area_grows_as_its_determinant_says():

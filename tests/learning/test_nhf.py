@@ -220,3 +220,18 @@ def test_shapes_are_those_of_torch_distributions():
 def test_what_makes_no_flow_is_refused(changes, sentence):
     with pytest.raises(PhysimError, match=sentence):
         NHFSettings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("shape", "samples", "sentence"),
+    [
+        ((3, 2), 0, "samples: got 0, expected a whole number from 1"),
+        ((3, 2), -1, "samples: got -1, expected"),
+        ((3, 3), 4, r"value: got points of shape \(3, 3\), expected \(…, 2\)"),
+        ((4, 3), 4, r"value: got points of shape \(4, 3\), expected \(…, 2\)"),
+        ((), 4, r"value: got points of shape \(\), expected \(…, 2\)"),
+    ],
+)
+def test_what_has_no_density_is_refused(shape, samples, sentence):
+    with pytest.raises(PhysimError, match=sentence):
+        tiny().log_prob(torch.zeros(shape, dtype=torch.float64), samples)
