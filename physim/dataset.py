@@ -102,7 +102,7 @@ class Dataset:
     @property
     def times(self) -> np.ndarray:
         """Times of frames and states, (frames,)."""
-        return self._attributes["times"]
+        return self._attributes["times"] + 0.0  # 0, not −0, where frames run backward
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -63,7 +63,8 @@ class Recipe(BaseModel):
         n_test: Trajectories of the test split.
         seed: What all random numbers follow from.
         frames: Times at which a trajectory is stored and drawn.
-        dt: Time between frames.
+        dt: Time between frames; where it is below 0, frames run backward in time from the state
+            at time 0.
         integrator: Name of the integrator.
         substeps: Equal steps between frames, for integrators with a fixed step.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
@@ -90,7 +91,7 @@ class Recipe(BaseModel):
     n_test: Annotated[int, Field(ge=0, le=10**9)] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     frames: Annotated[int, Field(ge=1, le=100_000)] = 30
-    dt: Positive = 0.125
+    dt: Finite = 0.125
     integrator: str = ""
     substeps: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     friction: NonNegative = 0.0
@@ -177,6 +178,10 @@ class Recipe(BaseModel):
         return max(1, min(TRAJECTORIES_OF_A_BLOCK, RAW_BYTES_OF_A_BLOCK // self.trajectory_bytes))
 
     def _check_size(self) -> None:
+        if self.dt == 0:
+            raise RecipeError(
+                "dt: got 0, expected a number above 0, or below 0 for backward in time"
+            )
         if not math.isfinite(self.dt * self.frames):
             raise RecipeError(f"dt: got {self.dt:g}, expected dt × frames to be finite")
         if self.trajectory_bytes > MAX_TRAJECTORY_BYTES:

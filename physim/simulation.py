@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from physim import integrators, systems
-from physim.errors import RecipeError, SimulationError, unknown
+from physim.errors import RecipeError, SimulationError
 from physim.integrators import rollout
+from physim.integrators.integrator import Integrator
+from physim.systems.rows import number, numbers, whole
+from physim.systems.rows import rows as parameter_rows
 from physim.systems.system import System
 
 _BLOCK = 64
+_MOST = 1_000_000_000
 
 
 def simulate(
@@ -49,16 +54,19 @@ def simulate(
 
     Raises:
         RecipeError: An argument that makes no simulation.
-        SimulationError: Two bodies collide, or a state is not finite.
+        SimulationError: Two bodies collide, a state is not finite, or an adaptive integrator
+            needs too many steps for an interval. Integrators with a fixed step see no collision:
+            they step over it, and what they return from then on is finite and wrong. The closed
+            form and the adaptive ones refuse it.
 
     Example:
         >>> q, p = simulate("mass_spring", [1.0], [0.0], {"m": 0.5, "k": 2.0}, [0.0, 1.0])
         >>> print(q.shape, round(float(q[1, 0]), 6))  # cos 2
         (2, 1) -0.416147
     """
-    found = systems.find(system) if isinstance(system, str) else system
+    found = system if isinstance(system, System) else systems.find(str(system))
     start_q, start_p, single = _states(found, q0, p0)
-    rows = _rows(found, params)
+    rows = parameter_rows(found, params)
     n = len(start_q) if len(rows) == 1 else len(rows)
     if len(start_q) not in (1, n):
         raise RecipeError(
@@ -70,12 +78,12 @@ def simulate(
         for array in (start_q, start_p, rows)
     )
     grid = _times(times)
-    for name, value in (("substeps", substeps), ("workers", workers)):
-        if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
-            raise RecipeError(f"{name}: got {value}, expected a whole number from 1")
-    if not (np.isfinite(friction) and friction >= 0):
-        raise RecipeError(f"friction: got {friction}, expected a number from 0")
-    method = integrators.choose(found, integrator or "", float(friction))
+    expected = f"a whole number from 1 to {_MOST:,}"
+    steps = whole("substeps", substeps, 1, _MOST, expected)
+    if workers is not None:
+        workers = whole("workers", workers, 1, _MOST, expected)
+    drag = number("friction", friction, 0, sys.float_info.max, "a number from 0")
+    method = integrators.choose(found, "" if integrator is None else str(integrator), drag)
     q = np.empty((n, grid.size, found.dimension))
     p = np.empty_like(q)
 
@@ -88,16 +96,15 @@ def simulate(
             start_q[part],
             start_p[part],
             grid,
-            friction=float(friction),
-            substeps=int(substeps),
+            friction=drag,
+            substeps=steps,
             q=q[part],
             p=p[part],
         )
         if not ok.all():
             index = first + int(np.argmin(ok))
-            raise SimulationError(
-                failure(found, index, rows[index], start_q[index], start_p[index])
-            )
+            start = rows[index], start_q[index], start_p[index]
+            raise SimulationError(failure(found, index, *start, reasons(found, method)))
 
     threads = min(workers or os.cpu_count() or 1, -(-n // _BLOCK))
     if threads == 1:
@@ -110,7 +117,26 @@ def simulate(
     return (q[0], p[0]) if single and n == 1 else (q, p)
 
 
-def failure(system: System, index: int, params: np.ndarray, q0: np.ndarray, p0: np.ndarray) -> str:
+def reasons(system: System, integrator: Integrator) -> str:
+    """Why a trajectory may be given up.
+
+    Arguments:
+        system: Whose motion.
+        integrator: What gave it up.
+
+    Returns:
+        One clause.
+    """
+    found = ["two bodies collide"] if system.dimension > 2 else []
+    found.append("a state is not finite")
+    if integrator.gives_up:
+        found.append(f"with {integrator.name} {integrator.gives_up}")
+    return ", or ".join(found)
+
+
+def failure(
+    system: System, index: int, params: np.ndarray, q0: np.ndarray, p0: np.ndarray, reason: str
+) -> str:
     """The sentence about a trajectory that cannot be computed.
 
     Arguments:
@@ -119,6 +145,7 @@ def failure(system: System, index: int, params: np.ndarray, q0: np.ndarray, p0: 
         params: Its row of parameters, (n_params,).
         q0: Where it started, (d,).
         p0: Its momenta there, (d,).
+        reason: Why, one clause.
 
     Returns:
         One sentence with everything that is needed to see it again.
@@ -126,9 +153,8 @@ def failure(system: System, index: int, params: np.ndarray, q0: np.ndarray, p0: 
     constants = ", ".join(
         f"{symbol}={_text(params[column])}" for symbol, column in system.columns.items()
     )
-    reason = "two bodies collide, or a state is" if system.dimension > 2 else "a state is"
     return (
-        f"{system.name}: trajectory {index}: {reason} not finite "
+        f"{system.name}: trajectory {index}: {reason} "
         f"({constants}, q0={_text(q0)}, p0={_text(p0)})"
     )
 
@@ -141,7 +167,7 @@ def _text(values: np.ndarray) -> str:
 def _states(system: System, q0: ArrayLike, p0: ArrayLike) -> tuple[np.ndarray, np.ndarray, bool]:
     states = []
     for name, value in (("q0", q0), ("p0", p0)):
-        array = _numbers(name, value)
+        array = numbers(name, value)
         if array.ndim not in (1, 2) or array.shape[-1] != system.dimension or array.size == 0:
             raise RecipeError(
                 f"{name}: got shape {array.shape}, expected ({system.dimension},) or "
@@ -156,73 +182,11 @@ def _states(system: System, q0: ArrayLike, p0: ArrayLike) -> tuple[np.ndarray, n
     return rows_q, rows_p, q.ndim == p.ndim == 1
 
 
-def _rows(system: System, params: Mapping[str, ArrayLike] | ArrayLike | None) -> np.ndarray:
-    """Rows of parameters, (1 or n, n_params)."""
-    if params is None or isinstance(params, Mapping):
-        rows = _rows_by_symbol(system, params or {})
-    else:
-        rows = np.atleast_2d(_numbers("params", params))
-        if rows.ndim != 2 or rows.shape[1] != system.n_params or rows.size == 0:
-            raise RecipeError(
-                f"params: got shape {rows.shape}, expected ({system.n_params},) or "
-                f"(n, {system.n_params}) in the order {', '.join(system.columns)}"
-            )
-    for parameter in system.parameters:
-        values = rows[:, system.columns[parameter.symbol]]
-        lowest = float(values.min())
-        if lowest < 0 or (parameter.positive and lowest == 0):
-            allowed = "above 0" if parameter.positive else "from 0"
-            raise RecipeError(
-                f"params.{parameter.symbol}: got {lowest:g}, expected a number {allowed} "
-                f"({parameter.meaning})"
-            )
-    return rows
-
-
-def _rows_by_symbol(system: System, params: Mapping[str, ArrayLike]) -> np.ndarray:
-    for symbol in params:
-        if symbol not in system.columns:
-            raise RecipeError(unknown("params", str(symbol), system.columns))
-    columns: list[np.ndarray] = []
-    for parameter in system.parameters:
-        given: ArrayLike = params.get(parameter.symbol, parameter.paper.low)
-        array = _numbers(f"params.{parameter.symbol}", given)
-        if parameter.components > 1:
-            if array.ndim == 0:
-                array = np.full((1, parameter.components), array)
-            elif array.ndim == 1:
-                array = array[None]
-        elif array.ndim < 2:
-            array = array.reshape(-1, 1)
-        if array.ndim != 2 or array.shape[1] != parameter.components or array.size == 0:
-            raise RecipeError(
-                f"params.{parameter.symbol}: got shape {np.shape(given)}, expected a number"
-                + (f" or {parameter.components} values" * (parameter.components > 1))
-                + ", or such for each of n trajectories"
-            )
-        columns.append(array)
-    lengths = {len(column) for column in columns} - {1}
-    if len(lengths) > 1:
-        raise RecipeError(f"params: got columns of lengths {sorted(lengths)}, expected one length")
-    n = max((len(column) for column in columns), default=1)
-    return np.hstack([np.broadcast_to(column, (n, column.shape[1])) for column in columns])
-
-
 def _times(times: ArrayLike) -> np.ndarray:
-    grid = np.ascontiguousarray(np.atleast_1d(_numbers("times", times)))
+    grid = np.ascontiguousarray(np.atleast_1d(numbers("times", times)))
     if grid.ndim != 1 or grid.size == 0:
         raise RecipeError(f"times: got shape {grid.shape}, expected at least one time")
     steps = np.diff(grid, prepend=0.0)
     if (steps < 0).any() and (steps > 0).any():
         raise RecipeError("times: got times that rise and fall, expected one direction from 0")
     return grid
-
-
-def _numbers(name: str, value: ArrayLike | Sequence[float]) -> np.ndarray:
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise RecipeError(f"{name}: got {value!r}, expected numbers") from None
-    if not np.isfinite(array).all():
-        raise RecipeError(f"{name}: got a value that is not finite, expected finite numbers")
-    return array

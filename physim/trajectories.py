@@ -17,7 +17,7 @@ from physim.drawing import canvas, palette
 from physim.errors import SimulationError
 from physim.integrators import rollout
 from physim.recipe import Recipe
-from physim.simulation import failure
+from physim.simulation import failure, reasons
 from physim.systems.parameters import LAWS
 from physim.systems.positions import positions
 
@@ -37,7 +37,7 @@ class Generator:
         self.system = recipe.find_system()
         self.integrator = integrators.find(recipe.integrator)
         self.style = drawing.find(recipe.style)
-        self.times = recipe.dt * np.arange(recipe.frames)
+        self.times = recipe.dt * np.arange(recipe.frames) + 0.0  # 0, not −0, where dt < 0
         self._sampler = self.system.sampler(recipe.initial["sampler"])
         self._half_width = recipe.half_width or 1.0
         # where bodies must stay: the canvas, or, when it moves, what it shows wherever it stands
@@ -67,8 +67,9 @@ class Generator:
             The arrays of the format by name, first axis the trajectory.
 
         Raises:
-            SimulationError: A collision, a state that is not finite, or a trajectory that leaves
-                the canvas at every attempt; names the index and the parameters.
+            SimulationError: A collision, a state, an energy or a derivative that is not finite, or
+                a trajectory that leaves the canvas at every attempt; names the index and the
+                parameters.
         """
         arrays, draw = self.undrawn(split, start, stop)
         arrays["image"] = self.new_images(stop - start) if images is None else images
@@ -98,13 +99,15 @@ class Generator:
         recipe, system = self.recipe, self.system
         q, p, params = arrays["q"], arrays["p"], arrays.pop("params")
         if recipe.noise > 0:
-            arrays["q_drawn"] = q + recipe.noise * self._normals(split, arrays, seeds.NOISE_Q)
-            arrays["p_drawn"] = p + recipe.noise * self._normals(split, arrays, seeds.NOISE_P)
+            with np.errstate(over="ignore"):  # looked at below
+                arrays["q_drawn"] = q + recipe.noise * self._normals(split, arrays, seeds.NOISE_Q)
+                arrays["p_drawn"] = p + recipe.noise * self._normals(split, arrays, seeds.NOISE_P)
             q = arrays["q_drawn"]
         if "derivatives" in recipe.store:
             arrays["dq_dt"], arrays["dp_dt"] = rollout.derivatives(
                 system, arrays["q"], p, params, recipe.friction
             )
+        self._check_finite(split, arrays, params)
         draw = self._drawing(split, arrays, q, params)
         for parameter in system.parameters:
             column = params[:, system.columns[parameter.symbol]]
@@ -177,9 +180,32 @@ class Generator:
         )
         if not ok.all():
             first = int(np.flatnonzero(~ok)[0])
-            row = failure(self.system, int(index[first]), params[first], q0[first], p0[first])
-            raise SimulationError(f"{split} split, {row}")
+            start = params[first], q0[first], p0[first]
+            raise self._failure(split, index[first], *start, reasons(self.system, self.integrator))
         return params, q, p
+
+    def _check_finite(self, split: str, arrays: dict[str, np.ndarray], params: np.ndarray) -> None:
+        """Refuse what could be computed but not stored as a number, such as p² above 1e308."""
+        for name in ("q", "p", "energy", "q_drawn", "p_drawn", "dq_dt", "dp_dt"):
+            if name in arrays and not np.isfinite(arrays[name]).all():
+                fine = np.isfinite(arrays[name]).reshape(len(params), -1).all(axis=1)
+                row = int(np.argmin(fine))
+                start = params[row], arrays["q"][row, 0], arrays["p"][row, 0]
+                reason = f"{name} is not finite"
+                raise self._failure(split, arrays["index"][row], *start, reason)
+
+    def _failure(
+        self,
+        split: str,
+        index: int,
+        params: np.ndarray,
+        q0: np.ndarray,
+        p0: np.ndarray,
+        reason: str,
+    ) -> SimulationError:
+        """What is raised about a trajectory."""
+        row = failure(self.system, int(index), params, q0, p0, reason)
+        return SimulationError(f"{split} split, {row}")
 
     def _drawing(
         self, split: str, arrays: dict[str, np.ndarray], q: np.ndarray, params: np.ndarray

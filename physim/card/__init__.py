@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physim.card.words import front_matter, law, table
+from physim.card.words import apart, front_matter, law, table
 from physim.recipe import Recipe
 from physim.shards.atomic import write_text
 from physim.systems.parameters import Parameter
@@ -86,7 +86,7 @@ def text(dataset: Dataset) -> str:
     friction = f", with friction c = {recipe.friction:g}" if recipe.friction else ""
     summary = (
         f"{total:,} trajectories of {system.summary}{friction}: {recipe.frames} frames of "
-        f"{recipe.resolution} × {recipe.resolution} RGB, {recipe.dt:g} units of time apart, with "
+        f"{recipe.resolution} × {recipe.resolution} RGB, {apart(recipe.dt)}, with "
         f"the positions, momenta, energies and parameters behind them.{noise or ''}\n"
     )
     parts = [
@@ -95,7 +95,7 @@ def text(dataset: Dataset) -> str:
         summary,
         "## Physics\n",
         f"    H = {system.formula}\n",
-        _friction(recipe.friction),
+        _friction(recipe.friction, recipe.dt),
         _parameters(dataset),
         _initial(recipe),
         "## Figures\n",
@@ -133,12 +133,13 @@ def write(dataset: Dataset) -> Path:
     return path
 
 
-def _friction(friction: float) -> str:
+def _friction(friction: float, dt: float) -> str:
     if not friction:
         return ""
+    grows = "; from frame to frame, backward in time, it grows" if dt < 0 else ""
     return (
         f"Friction: dp/dt = −∂H/∂q − c ∂H/∂p with c = {friction:g}, so that the energy falls at "
-        "the rate c ‖∂H/∂p‖².\n"
+        f"the rate c ‖∂H/∂p‖²{grows}.\n"
     )
 
 

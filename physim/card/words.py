@@ -83,6 +83,22 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     )
 
 
+def apart(dt: float) -> str:
+    """How frames follow each other, in words.
+
+    Arguments:
+        dt: Time between them.
+
+    Returns:
+        The words.
+
+    Example:
+        >>> apart(-0.1)
+        '0.1 units of time apart, backward in time'
+    """
+    return f"{abs(dt):g} units of time apart" + ", backward in time" * (dt < 0)
+
+
 def law(value: Any) -> str:
     """What a recipe says of a parameter, in words: `1`, `0.5 … 1.5`, `0.1 … 1 (area)`.
 

@@ -55,7 +55,9 @@ def _complete_recipe(
 )
 @click.option("--seed", type=int, help="What all random numbers follow from.  [default: 0]")
 @click.option("--frames", type=int, help="Frames of a trajectory.  [default: 30]")
-@click.option("--dt", type=float, help="Time between frames.  [default: 0.125]")
+@click.option(
+    "--dt", type=float, help="Time between frames; below 0 for backward.  [default: 0.125]"
+)
 @click.option(
     "--resolution", type=int, help="Pixels in height and width, 8 … 1024.  [default: 32]"
 )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from physim.drawing import find
-from physim.drawing.style import Style
+from physim.drawing.style import HIGHEST_RESOLUTION, LOWEST_RESOLUTION, Style
 from physim.errors import RecipeError
 from physim.systems.positions import positions
+from physim.systems.rows import number, numbers, rows, whole
 from physim.systems.system import System
 
 
@@ -50,17 +52,21 @@ def draw(
         >>> int(image[16:, :, 0].max()) > int(image[:16, :, 0].max())
         True
     """
-    if isinstance(system, str):
+    if not isinstance(system, System):
         from physim.systems import find as find_system
 
-        system = find_system(system)
-    if isinstance(style, str):
-        style = find(style)
-    states = np.asarray(q, dtype=np.float64)
+        system = find_system(str(system))
+    if not isinstance(style, Style):
+        style = find(str(style))
+    expected = f"a whole number, {LOWEST_RESOLUTION}–{HIGHEST_RESOLUTION}"
+    side = whole("resolution", resolution, LOWEST_RESOLUTION, HIGHEST_RESOLUTION, expected)
+    states = numbers("q", q)
     if states.ndim == 0 or states.shape[-1] != system.dimension:
         wanted = f"(..., {system.dimension}) for {system.name}"
         raise RecipeError(f"q: got the shape {states.shape}, expected {wanted}")
-    row = _row(system, params)[None]
+    row = rows(system, params)
+    if len(row) != 1:
+        raise RecipeError(f"params: got {len(row)} rows, expected one for all states")
     flat = np.ascontiguousarray(states.reshape(1, -1, system.dimension))
     xy = positions(system, flat, row)
     if half_width is None:
@@ -68,35 +74,15 @@ def draw(
         for setting in system.samplers[0].settings:
             largest.setdefault(setting.symbol, setting.default.high)
         half_width = style.half_width(system, largest)
-    palette = style.colours(system.bodies) if colours is None else np.asarray(colours, dtype=float)
-    image = np.empty((1, flat.shape[1], resolution, resolution, 3), dtype=np.uint8)
+    wide = number("half_width", half_width, 0, sys.float_info.max, "a finite number above 0")
+    palette = style.colours(system.bodies) if colours is None else numbers("colours", colours)
+    image = np.empty((1, flat.shape[1], side, side, 3), dtype=np.uint8)
     style.draw(
         xy,
         np.ascontiguousarray(style.radii(system, system.masses(row))),
         np.ascontiguousarray(palette[None]),
-        half_width,
+        wide,
         np.zeros((1, 2)),
         image,
     )
-    return image.reshape(*states.shape[:-1], resolution, resolution, 3)
-
-
-def _row(
-    system: System, params: Mapping[str, float | Sequence[float]] | np.ndarray | None
-) -> np.ndarray:
-    """All parameters in the system's order, (n_params,)."""
-    if params is not None and not isinstance(params, Mapping):
-        row = np.ascontiguousarray(params, dtype=np.float64)
-        if row.shape != (system.n_params,):
-            raise RecipeError(f"params: got the shape {row.shape}, expected ({system.n_params},)")
-        return row
-    row = np.empty(system.n_params)
-    for parameter in system.parameters:
-        row[system.columns[parameter.symbol]] = parameter.paper.low
-    for symbol, value in (params or {}).items():
-        if symbol not in system.columns:
-            raise RecipeError(
-                f"params: {system.name} has no '{symbol}', expected {', '.join(system.columns)}"
-            )
-        row[system.columns[symbol]] = value
-    return row
+    return image.reshape(*states.shape[:-1], side, side, 3)

@@ -28,8 +28,15 @@ from physim.integrators.integrator import Integrator
 TOLERANCE = 1e-14
 """Largest estimated error of a step, relative to the state."""
 
-_MAX_STEPS = 100_000
 _STAGES = 12
+_MAX_STEPS = 100_000
+_STEPS_MORE = 10_000_000
+_SLOWER = 100.0
+"""An interval may take `_MAX_STEPS`, and `_SLOWER` times as many as it were of the first one's
+length, but at most `_STEPS_MORE` more: long ones go through, a binary that spirals in ends."""
+
+_MANY = 1000
+"""After so many steps what rounding cut off the time that has passed is made good."""
 
 # The nonzero entries of the tableau, row by row, their columns, and where each row begins.
 _A = np.array(
@@ -211,10 +218,12 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
     fixed = substeps < 0
     direction = math.copysign(1.0, dt)
     h = work[0] if work[0] > 0.0 else largest
-    done = 0.0
+    done, late = 0.0, 0.0
+    steps, most = 0, _MAX_STEPS
     _slopes(dh_dq, dh_dp, params, friction, q, p, k[0])
-    for _ in range(_MAX_STEPS):
-        left = abs(dt) - done
+    while steps < most:
+        steps += 1
+        left = abs(dt) - done - (late if steps > _MANY else 0.0)
         pieces = math.ceil(left / (largest if fixed else min(h, largest)) - 1e-9)
         used = left / pieces
         step = direction * used
@@ -268,7 +277,11 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
                     before = state[i]
                     state[i] = before + change
                     carry[half * d + i] = change - (state[i] - before)
+            if done == 0.0:
+                most += int(min(_SLOWER * abs(dt) / used, _STEPS_MORE))
+            passed = done
             done += used
+            late += used - (done - passed)
             growth = 6.0 if error == 0.0 else min(6.0, 0.9 * (TOLERANCE / error) ** 0.125)
             h = used * growth
             if pieces == 1:
@@ -296,4 +309,5 @@ DOP853 = Integrator(
     advance=advance,
     work_size=lambda d: 2 + 4 * d + 24 * d,
     reference="Hairer, Nørsett and Wanner (1993), Solving Ordinary Differential Equations I, II.5",
+    gives_up="the steps are too short for so long an interval of time",
 )

@@ -111,6 +111,7 @@ def _integrator(name: str, stages: int, summary: str) -> Integrator:
         advance=_kernel(stages),
         work_size=lambda d: (3 + stages) * 2 * d,
         reference="Hairer, Lubich and Wanner (2006), Geometric Numerical Integration, II.1.3",
+        gives_up="a step is too long for its equations to be solved",
     )
 
 

@@ -54,9 +54,16 @@ TOLERANCE = 1e-7
 
 _STAGES = 8
 _MAX_ITERATIONS = 25
-_MAX_STEPS = 100_000
 _ROUNDING = 3e-16
 _SLOWEST = 0.003
+_MAX_STEPS = 100_000
+_STEPS_MORE = 10_000_000
+_SLOWER = 100.0
+"""An interval may take `_MAX_STEPS`, and `_SLOWER` times as many as it were of the first one's
+length, but at most `_STEPS_MORE` more: long ones go through, a binary that spirals in ends."""
+
+_MANY = 1000
+"""After so many steps what rounding cut off the time that has passed is made good."""
 
 
 def _tableau() -> tuple[np.ndarray, np.ndarray]:
@@ -292,9 +299,11 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
     fixed = substeps < 0
     if memory[0] == 0.0:
         memory[0] = ceiling
-    done = 0.0
-    for _ in range(_MAX_STEPS):
-        left = abs(dt) - done
+    done, late = 0.0, 0.0
+    steps, most = 0, _MAX_STEPS
+    while steps < most:
+        steps += 1
+        left = abs(dt) - done - (late if steps > _MANY else 0.0)
         pieces = math.ceil(left / (ceiling if fixed else min(memory[0], ceiling)) - 1e-9)
         used = left / pieces
         h = math.copysign(used, dt)
@@ -376,7 +385,11 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
                 start = memory[ends + i]
                 memory[ends + i] = start + more
                 carry[i] = more - (memory[ends + i] - start)
+            if done == 0.0:
+                most += int(min(_SLOWER * abs(dt) / used, _STEPS_MORE))
+            passed = done
             done += used
+            late += used - (done - passed)
             memory[0] = used * growth
             memory[1] = h
             if pieces == 1:
@@ -405,4 +418,5 @@ GAUSS_RADAU = Integrator(
     advance=advance,
     work_size=lambda d: 68 + 60 * d,
     reference="Rein and Spiegel (2015), IAS15; Everhart (1985)",
+    gives_up="the steps are too short for so long an interval of time",
 )

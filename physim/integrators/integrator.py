@@ -27,6 +27,8 @@ class Integrator:
             itself.
         work_size: Length of the scratch array for d degrees of freedom.
         reference: Authors, year, title.
+        gives_up: What else than a collision or a state that is not finite makes it give a
+            trajectory up, one clause for errors; empty where nothing does.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Integrator:
     advance: Kernel | None
     work_size: Callable[[int], int]
     reference: str
+    gives_up: str = ""
 
     def fits(self, system: System, friction: float) -> bool:
         """Whether the method solves this system with this friction."""

@@ -135,13 +135,14 @@ def integrate(
         p0: Momenta at time 0, (n, d).
         times: When the state is wanted, (T,); rising or falling.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
-        substeps: Equal steps between two times, for integrators with a fixed step.
+        substeps: Equal steps between two times, for integrators with a fixed step; negative for
+            as many of an adaptive one, without control of any kind.
         q: Positions are written here, (n, T, d).
         p: Momenta are written here, (n, T, d).
 
     Returns:
         (n,) bool: False where the trajectory cannot be computed (a collision, a state that is not
-        finite); what stands in `q` and `p` there means nothing.
+        finite, an interval of too many steps); what stands in `q` and `p` there means nothing.
     """
     ok = np.empty(len(q0), dtype=np.bool_)
     if integrator.advance is None:
@@ -163,25 +164,42 @@ def integrate(
             p,
             ok,
         )
-        if integrator.adaptive and friction == 0:
-            ok &= _keeps_energy(system, params, q, p)
+        if integrator.adaptive and substeps > 0:
+            way = 0.0 if friction == 0 else np.copysign(1.0, times[-1])
+            ok &= _keeps_energy(system, params, q0, p0, q, p, way)
     return ok
 
 
-def _keeps_energy(system: System, params: np.ndarray, q: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Whether an adaptive method has stayed on the level of H, (n,) bool.
+def _keeps_energy(
+    system: System,
+    params: np.ndarray,
+    q0: np.ndarray,
+    p0: np.ndarray,
+    q: np.ndarray,
+    p: np.ndarray,
+    way: float,
+) -> np.ndarray:
+    """Whether H is what an adaptive method leaves of it, (n,) bool.
 
     Bodies that fall straight into each other can be stepped over: by symmetry the forces at both
     ends of a step are finite, and no estimate of the error sees what lies between. Their energy
-    is wrong by orders of magnitude from then on.
+    is wrong by orders of magnitude from then on. `way` is 0 where H must stay as it is at time 0;
+    with friction, 1 where time runs forward and H must not rise, −1 where it must not fall.
     """
     h = energy(system, q, p, params)
-    start = np.ascontiguousarray(q[:, :1]), np.ascontiguousarray(p[:, :1])
-    velocity, _ = derivatives(system, *start, params, 0.0)
+    start = np.ascontiguousarray(q0[:, None]), np.ascontiguousarray(p0[:, None])
+    level = energy(system, *start, params)
+    velocity, _ = derivatives(system, *start, params)
     with np.errstate(invalid="ignore", over="ignore"):  # what failed already is not finite
-        scale = np.maximum(np.abs(h[:, 0]), np.abs((p[:, 0] * velocity[:, 0]).sum(axis=1)))
-        worst = np.abs(h - h[:, :1]).max(axis=1)
-        return worst <= COLLISION * np.where(scale > 0, scale, 1.0)
+        scale = np.maximum(np.abs(level), np.abs((start[1] * velocity).sum(axis=2)))
+        scale = np.where(scale > 0, scale, 1.0)
+        if way == 0:
+            off = np.abs(h - level)
+        else:
+            before = np.concatenate([level, h[:, :-1]], axis=1)
+            off = way * (h - before)
+            scale = np.maximum(scale, np.abs(before))
+        return (off <= COLLISION * scale).all(axis=1)
 
 
 def energy(

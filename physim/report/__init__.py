@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 
 from physim import __version__, card
+from physim.card.words import apart
 from physim.command_line import size_text
 from physim.dataset import Dataset
 from physim.errors import RecipeError, ShardError
@@ -105,8 +106,8 @@ def _lede(dataset: Dataset) -> str:
     friction = f", slowed by friction c = {recipe.friction:g}" if recipe.friction else ""
     return (
         f"{total:,} trajectories of {dataset.system.summary}{friction}{noise}: {recipe.frames} "
-        f"frames of {recipe.resolution} × {recipe.resolution} pixels, {recipe.dt:g} units of time "
-        "apart, with the states and parameters behind them."
+        f"frames of {recipe.resolution} × {recipe.resolution} pixels, {apart(recipe.dt)}, "
+        "with the states and parameters behind them."
     )
 
 
@@ -126,7 +127,10 @@ def _figures(dataset: Dataset) -> str:
     raw = sum(manifest.counts.values()) * recipe.trajectory_bytes
     entries = [(f"{n:,}", f"trajectories to {name}") for name, n in manifest.counts.items()]
     entries += [
-        (f"{(recipe.frames - 1) * recipe.dt:.4g}", f"units of time in {recipe.frames} frames"),
+        (
+            f"{(recipe.frames - 1) * abs(recipe.dt):.4g}",
+            f"units of time in {recipe.frames} frames",
+        ),
         (size_text(size), f"on disk, {raw / max(size, 1):.0f} times less than the pixels"),
     ]
     if not recipe.friction:
@@ -139,7 +143,8 @@ def _figures(dataset: Dataset) -> str:
 
 def _energy_lede(dataset: Dataset) -> str:
     if dataset.recipe.friction:
-        return "With friction c the energy falls at the rate c ‖∂H/∂p‖²."
+        grows = " The frames run backward in time: in them it grows." * (dataset.recipe.dt < 0)
+        return f"With friction c the energy falls at the rate c ‖∂H/∂p‖².{grows}"
     return (
         f"What the integrator, {dataset.recipe.integrator}, and double precision leave of the "
         "conservation of energy in the stored states."

@@ -30,10 +30,11 @@ def energies(dataset: Dataset, split: str) -> str:
     times = np.asarray(dataset.times)
     if len(times) < 2:
         return ""
+    span = float(times.min()), float(times.max())  # falling times where frames run backward
     if dataset.recipe.friction:
         change = energy - energy[:, :1]
         low, middle, high = np.quantile(change, [0.05, 0.5, 0.95], axis=0)
-        frame = Frame((times[0], times[-1]), svg.padded([low.min(), high.max()]))
+        frame = Frame(span, svg.padded([low.min(), high.max()]))
         parts = [
             svg.band(frame, times, low, high, "band"),
             svg.line(frame.places(times, middle), "curve"),
@@ -46,11 +47,11 @@ def energies(dataset: Dataset, split: str) -> str:
     middle, worst = np.median(error, axis=0), error.max(axis=0)
     low = np.floor(np.log10(min(middle.min(), 1e-16)))
     high = max(low + 2, np.ceil(np.log10(worst.max()) + 0.2))
-    frame = Frame((times[0], times[-1]), (low, high), log_y=True)
+    frame = Frame(span, (low, high), log_y=True)
     parts = []
     epsilon = np.log10(np.finfo(float).eps)
     if low < epsilon < high:
-        place = frame.places(times[[0, -1]], np.full(2, epsilon))
+        place = frame.places(np.array(span), np.full(2, epsilon))
         parts.append(svg.line(place, "mark"))
         parts.append(
             f'<text class="note end" x="{place[1, 0]:.1f}" y="{place[1, 1] - 5:.1f}">ε</text>'

@@ -168,6 +168,61 @@ def test_the_stored_recipe_makes_the_data_again(tmp_path):
             assert path.read_bytes() == (tmp_path / other / path.relative_to(first)).read_bytes()
 
 
+def test_backward_in_time(tmp_path):
+    """From the state at time 0, the same as forward: the closed form, at falling times."""
+    common = {
+        "system": "mass_spring",
+        "n": 20,
+        "n_test": 3,
+        "frames": 12,
+        "store": ["derivatives"],
+    }
+    physim.render(**common, dt=0.1, out=tmp_path / "forward")
+    physim.render(**common, dt=-0.1, out=tmp_path / "s")
+    forward, shard = (_arrays(tmp_path / name, "train", 20) for name in ("forward", "s"))
+    q, p = shard["q"][..., 0], shard["p"][..., 0]
+    assert np.array_equal(q[:, 0], forward["q"][:, 0, 0])
+    times = np.array(physim.open(tmp_path / "s").times)
+    assert np.array_equal(times, -0.1 * np.arange(12))
+    assert not np.signbit(times[0])
+    m, k = shard["m"][:, None], shard["k"][:, None]
+    omega = np.sqrt(k / m)
+    exact = q[:, :1] * np.cos(omega * times) + p[:, :1] / (m * omega) * np.sin(omega * times)
+    assert np.abs(q - exact).max() < 1e-12
+    assert np.allclose(shard["dq_dt"][..., 0], p / m, rtol=1e-12)  # by t, which falls
+
+
+@pytest.mark.parametrize("friction", [0.0, 0.05])
+def test_what_reads_a_data_set_reads_one_that_runs_backward(
+    tmp_path, monkeypatch, capsys, friction
+):
+    out = tmp_path / "s"
+    physim.render(system="three_body", n=3, n_test=2, dt=-0.1, friction=friction, out=out)
+    commands = [
+        ("verify", "s"),
+        ("inspect", "s"),
+        ("preview", "s", "-o", "s.png"),
+        ("preview", "s", "-o", "s.gif"),
+        ("report", "s", "-o", "s.html"),
+        *(("export", "s", "--format", kind, "-o", kind) for kind in ("npz", "webdataset")),
+    ]
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        monkeypatch.setattr("sys.argv", ["physim", *command])
+        assert run(cli) == 0, capsys.readouterr()
+    card = (out / "README.md").read_text()
+    page = (tmp_path / "s.html").read_text()
+    assert all("0.1 units of time apart, backward in time" in text for text in (card, page))
+    for text, words in ((card, "from frame to frame"), (page, "in them it grows")):
+        assert (words in text) == (friction > 0)
+    energy = _arrays(out, "train", 3)["energy"]
+    if friction:
+        assert (np.diff(energy) > 0).all()
+    named = physim.open(out).to_xarray("train")
+    assert named.sel(time=-0.2, method="nearest").q.shape == (3, 6)
+    assert np.array_equal(named.time, -0.1 * np.arange(30))
+
+
 @pytest.mark.parametrize("name", sorted(recipes()))
 def test_every_recipe_that_ships_renders(tmp_path, name):
     summary = physim.render(name, tmp_path / "s", n=4, n_test=2)

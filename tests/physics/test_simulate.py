@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 import reference
@@ -74,7 +75,7 @@ BAD = {
     "params: got 'k'; known: m, l, g": {"params": {"k": 1.0}},
     r"params.m: got -1, expected a number above 0 \(mass\)": {"params": {"m": -1.0}},
     r"params.l: got 0, expected a number above 0 \(length\)": {"params": {"l": 0.0}},
-    r"params: got shape \(1, 2\), expected \(3,\)": {"params": [1.0, 2.0]},
+    r"params: got shape \(2,\), expected \(3,\)": {"params": [1.0, 2.0]},
     "params: got columns of lengths": {"params": {"m": [1, 2], "l": [1, 2, 3]}},
     "params: got 3 rows for 2 initial states": {"q0": [[1], [2]], "params": {"m": [1, 2, 3]}},
     "times: got times that rise and fall": {"times": [0.0, 1.0, 0.5]},
@@ -87,6 +88,16 @@ BAD = {
     "friction: got nan, expected a number from 0": {"friction": float("nan")},
     "integrator: got 'rk5' .did you mean 'rk4'": {"integrator": "rk5"},
     "closed_form knows no friction": {"integrator": "closed_form", "friction": 0.1},
+    "friction: got 'a', expected a number from 0": {"friction": "a"},
+    "friction: got None, expected a number from 0": {"friction": None},
+    "friction: got 10000000": {"friction": 10**400},
+    "substeps: got 'a', expected a whole number from 1": {"substeps": "a"},
+    "substeps: got nan, expected a whole number from 1": {"substeps": float("nan")},
+    "substeps: got 1000000000000": {"substeps": 10**30, "integrator": "leapfrog"},
+    "workers: got 'a', expected a whole number from 1": {"workers": "a"},
+    "integrator: got .*did you mean 'leapfrog'": {"integrator": ["leapfrog"]},
+    "system: got '3'; known: mass_spring": {"system": 3},
+    "q0: got .10000000.*expected numbers": {"q0": [10**400]},
 }
 
 
@@ -138,3 +149,52 @@ def test_intervals_that_are_too_long_for_one_step_are_divided():
     coarse = physim.simulate(system, q0, p0, params, np.array([0.0, 4.0]))
     # chaos multiplies 1e-15 by some thousands in 4 units of time
     assert np.abs(coarse[0][:, -1] - fine[0][:, -1]).max() < 1e-8
+
+
+@pytest.mark.parametrize("name", ["gauss_radau", "dop853"])
+def test_a_collision_before_the_only_time_is_not_stepped_over(name):
+    """The energy to keep is that of the start, which stands in no row of the answer."""
+    with pytest.raises(SimulationError, match="two bodies collide"):
+        physim.simulate("two_body", [1, 0, -1, 0], [0] * 4, times=[29.0], integrator=name)
+
+
+@pytest.mark.parametrize("name", ["gauss_radau", "dop853"])
+@pytest.mark.parametrize("times", [np.arange(30.0), [29.0]], ids=["often", "once"])
+@pytest.mark.parametrize("case", FALLING)
+def test_collisions_with_friction_are_not_stepped_over(case, times, name):
+    """Friction takes energy away: where H rises, bodies have passed through each other."""
+    system, q0 = FALLING[case]
+    start = q0, [0.0] * len(q0), {"m": 1, "G": 1}
+    with pytest.raises(SimulationError, match="trajectory 0: two bodies collide"):
+        physim.simulate(system, *start, times, integrator=name, friction=0.05)
+
+
+@pytest.mark.parametrize("name", ["mass_spring", "double_pendulum", "three_body"])
+def test_friction_backward_is_right_and_the_energy_grows(name):
+    system = systems.find(name)
+    params, q0, p0 = drawn(system, 2)
+    times = -0.1 * np.arange(15)
+    q, p = physim.simulate(system, q0, p0, params, times, friction=0.1)
+    for i in range(2):
+        true = reference.solution(name, q0[i], p0[i], params[i], times, 0.1)
+        np.testing.assert_allclose(q[i], true[0], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(p[i], true[1], rtol=0, atol=1e-9)
+        H = [reference.hamiltonian(name, *state, params[i]) for state in zip(*true, strict=True)]
+        assert (np.diff(H) > 0).all()
+
+
+@pytest.mark.parametrize("name", ["gauss_radau", "dop853"])
+def test_intervals_of_many_steps(name):
+    """Six thousand periods at once; dop853 may err by 1e-14 in each of 5e4 steps."""
+    q, p = physim.simulate("mass_spring", [1.0], [0.0], times=[2e4], integrator=name)
+    assert abs(q[0, 0] - float(mpmath.cos(40_000))) < 1e-10
+    assert abs(p[0, 0] + float(mpmath.sin(40_000))) < 1e-10
+
+
+def test_why_a_trajectory_is_given_up():
+    """A binary that spirals in takes ever more steps; no state is infinite, and none collides."""
+    spiral = {"q0": [1, 0, -1, 0], "p0": [0, 0.5, 0, -0.5], "times": [30.0], "friction": 1.0}
+    with pytest.raises(SimulationError, match="or with gauss_radau the steps are too short for"):
+        physim.simulate("two_body", **spiral)
+    with pytest.raises(SimulationError, match="or with gauss4 a step is too long for its"):
+        physim.simulate("mass_spring", [1.0], [0.0], times=[100.0], integrator="gauss4")
