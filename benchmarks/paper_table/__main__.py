@@ -4,7 +4,7 @@ Renders the four `hgn/*` data sets, trains every variant of every system, those 
 side on the one device, judges each on the test split, and writes a bundle: results as JSON, the
 table as Markdown, times, pictures, weights. Called again with the same OUT it goes on: trainings
 are saved when the time is over, what is done is skipped, what failed is tried again. `--quick`
-does all of it at toy size.
+does all of it at toy size. Settings that are not those of a run in OUT are refused.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ from benchmarks.paper_table.cells import (
     SYSTEMS,
     VARIANTS,
     Cell,
+    check_names,
     groups,
     known_variants,
 )
+from physim.command_line import size_text
+from physim.errors import PhysimError
 
 LAST = 25.0
 """Seconds before the end at which trainings are saved, so that what is done can be written."""
@@ -47,9 +50,11 @@ def main(words: Sequence[str]) -> int:
 
     Returns:
         0 if every cell is evaluated, 3 if something is left to do, 1 if something failed.
+
+    Raises:
+        PhysimError: Settings that make no run, or that are not those of a run in OUT.
     """
     options = _options(words)
-    options.out.mkdir(parents=True, exist_ok=True)
     until = time.time() + 60 * options.minutes
     scale = QUICK if options.quick else PAPER
     device = options.device
@@ -68,7 +73,10 @@ def main(words: Sequence[str]) -> int:
             return min(1, work.evaluate(mine, scale, options.out, device))
         stop = float(options.until)
         return min(1, work.train(mine, scale, options.out, device, changed, options.batch, stop))
+    check_names(changed, variants)
+    work.check(cells, scale, options.out, changed, options.batch)
     began = time.time()
+    options.out.mkdir(parents=True, exist_ok=True)
     for cell in cells:  # what failed is tried again
         (options.out / "runs" / cell.name / work.FAILED).unlink(missing_ok=True)
     render(options.systems, options.out / "data", scale.render)
@@ -80,7 +88,10 @@ def main(words: Sequence[str]) -> int:
         "side_by_side": side,
         "processes": options.processes,
     }
-    folder = bundle.write(options.out, cells, facts)
+    folder, left_out = bundle.write(options.out, cells, facts)
+    for path in left_out:
+        size, most = size_text(path.stat().st_size), size_text(bundle.LIMIT)
+        print(f"{path}: not in the bundle, as its {size} are above {most}")
     states = [bundle.state(options.out / "runs" / cell.name) for cell in cells]
     counts = ", ".join(f"{states.count(name)} {name}" for name in sorted(set(states)))
     print(f"{counts}; {time.time() - began:.0f} s; {folder}")
@@ -127,6 +138,8 @@ def schedule(
     running: list[Process] = []
     tried: set[tuple[str, str]] = set()
     stop = until - min(LAST, 6 * options.minutes)
+    cores = len(os.sched_getaffinity(0))
+    training = options.processes * max((len(row) for row in rows), default=1)
 
     def start(kind: str, cells: list[Cell]) -> None:
         words = [*options.given, "--work", kind, "--until", str(stop)]
@@ -135,6 +148,9 @@ def schedule(
         command = [sys.executable, "-m", "benchmarks.paper_table", *words, *names]
         log = (options.out / f"{kind}.log").open("ab")
         environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+        if kind == "evaluate":  # on all cores it would hold up trainings, which wait for theirs
+            threads = judging_threads(cores, training, options.judges)
+            environment.setdefault("OMP_NUM_THREADS", str(threads))
         child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         log.close()
         tried.update((kind, cell.name) for cell in cells)
@@ -179,6 +195,11 @@ def schedule(
         time.sleep(0.1)
 
 
+def judging_threads(cores: int, trainings: int, judges: int) -> int:
+    """Threads of each evaluation: its share of the cores that trainings leave, at least one."""
+    return max(1, (cores - trainings) // max(1, judges))
+
+
 def _options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gpu_results.sh", description=__doc__)
     names = [variant.name for variant in VARIANTS]
@@ -207,6 +228,8 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     for word in options.set:
         if "=" not in word:
             parser.error(f"--set: got '{word}', expected NAME=VALUE")
+    if options.batch < 0:
+        parser.error(f"--batch: got {options.batch}, expected a whole number from 0")
     return options
 
 
@@ -222,4 +245,8 @@ def _list(known: Sequence[str]):  # noqa: ANN202 - a converter of argparse
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except PhysimError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)

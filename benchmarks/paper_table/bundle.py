@@ -18,10 +18,16 @@ from benchmarks.paper_table.work import DONE, FAILED, TIMES
 LIMIT = 15 * 2**20
 """Bytes of a file, at most."""
 
+AROUND = 76
+"""Bytes of an archive's two headers of a file, which hold its name besides."""
+
+END = 22
+"""Bytes that end an archive."""
+
 PICTURES = ("rollout-0.png", "error.png", "energy.png")
 
 
-def write(out: Path, cells: Sequence[Cell], facts: dict[str, Any]) -> Path:
+def write(out: Path, cells: Sequence[Cell], facts: dict[str, Any]) -> tuple[Path, list[Path]]:
     """Write the bundle anew from what is there.
 
     Arguments:
@@ -30,7 +36,7 @@ def write(out: Path, cells: Sequence[Cell], facts: dict[str, Any]) -> Path:
         facts: Of this call: its options and seconds.
 
     Returns:
-        The folder.
+        The folder, and the files that are too large for an archive and are left out.
     """
     folder = out / "bundle"
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,15 +46,14 @@ def write(out: Path, cells: Sequence[Cell], facts: dict[str, Any]) -> Path:
     (folder / "timing.json").write_text(json.dumps(timing(out, rows, facts), indent=1) + "\n")
     (folder / "table.md").write_text(markdown(rows, facts))
     runs = [(cell, out / "runs" / cell.name) for cell in cells]
-    with _archive(folder / "pictures.zip") as archive:
-        for cell, run in runs:
-            _add(archive, [run / "pictures" / name for name in PICTURES], cell.name)
-    with _archive(folder / "weights.zip") as archive:
-        for cell, run in runs:
-            _add(
-                archive, [run / "config.json", run / "checkpoints" / "best.safetensors"], cell.name
-            )
-    return folder
+    pictures = [(cell.name, run / "pictures" / name) for cell, run in runs for name in PICTURES]
+    weights = [
+        (cell.name, run / name)
+        for cell, run in runs
+        for name in ("config.json", "checkpoints/best.safetensors")
+    ]
+    left_out = archives(folder, "pictures", pictures) + archives(folder, "weights", weights)
+    return folder, left_out
 
 
 def machine() -> dict[str, Any]:
@@ -184,14 +189,40 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _archive(path: Path) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
+def archives(folder: Path, stem: str, files: Sequence[tuple[str, Path]]) -> list[Path]:
+    """Write files into as many archives as it takes: `stem.zip`, `stem-2.zip`, and so on.
 
+    Those of a former call are replaced.
 
-def _add(archive: zipfile.ZipFile, paths: Sequence[Path], folder: str) -> None:
-    """Put files into an archive while it stays below the limit."""
-    files = [path for path in paths if path.is_file()]
-    size = sum(entry.file_size for entry in archive.infolist())
-    if size + sum(path.stat().st_size for path in files) < LIMIT:
-        for path in files:
-            archive.write(path, f"{folder}/{path.name}")
+    Arguments:
+        folder: Where to.
+        stem: What the archives are called.
+        files: The folder of each inside the archive, and the file; those that are not there are
+            passed over.
+
+    Returns:
+        Files that alone are above the limit, and are in no archive.
+    """
+    for old in [folder / f"{stem}.zip", *folder.glob(f"{stem}-[0-9]*.zip")]:
+        old.unlink(missing_ok=True)
+    parts: list[list[tuple[Path, str]]] = [[]]
+    size, left_out = END, []
+    for inside, path in files:
+        if not path.is_file():
+            continue
+        name = f"{inside}/{path.name}"
+        more = path.stat().st_size + AROUND + 2 * len(name.encode())
+        if END + more > LIMIT:
+            left_out.append(path)
+            continue
+        if size + more > LIMIT:
+            parts.append([])
+            size = END
+        parts[-1].append((path, name))
+        size += more
+    for number, part in enumerate(parts, 1):
+        archive = folder / (f"{stem}-{number}.zip" if number > 1 else f"{stem}.zip")
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as opened:
+            for path, name in part:
+                opened.write(path, name)
+    return left_out

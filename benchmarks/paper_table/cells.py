@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from physim.errors import PhysimError, unknown
 
 SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")
 PAPER_BATCH = 16
@@ -125,7 +127,12 @@ def groups(
 
 
 def settings(
-    cell: Cell, scale: Scale, data: Path, changed: Mapping[str, str], batch: int = 0
+    cell: Cell,
+    scale: Scale,
+    data: Path,
+    changed: Mapping[str, str],
+    batch: int = 0,
+    dt: float | None = None,
 ) -> Any:
     """The run of a cell.
 
@@ -137,9 +144,13 @@ def settings(
         batch: Trajectories an update; 0 for those of the preset. With more, updates are fewer in
             proportion, so that as many trajectories are seen, and the learning rate is larger by
             the root of the proportion, as suits Adam.
+        dt: Time between frames, where the data is not to be asked for it.
 
     Returns:
         The settings.
+
+    Raises:
+        PhysimError: A value that makes no run, or no data to ask.
     """
     from hgn_train import models
     from hgn_train.presets import settings_of, split_settings
@@ -157,8 +168,11 @@ def settings(
     network, train = split_settings(
         {name: str(value) for name, value in given.items() if name in known}, model
     )
-    system = models.find(model).adapt(network, folder)
-    chosen = settings_of(scale.preset, folder, model, network, train, system)
+    if dt is None:
+        models.find(model).adapt(network, folder)
+    elif "dt" in known:
+        network.setdefault("dt", dt)
+    chosen = settings_of(scale.preset, folder, model, network, train, cell.system)
     if batch and model == "hgn":
         times = batch / chosen.train.batch_size
         train |= {
@@ -166,11 +180,27 @@ def settings(
             "steps": str(round(chosen.train.steps / times)),
             "learning_rate": str(chosen.train.learning_rate * math.sqrt(times)),
         }
-        chosen = settings_of(scale.preset, folder, model, network, train, system)
+        chosen = settings_of(scale.preset, folder, model, network, train, cell.system)
     return chosen
 
 
-def own_settings(model: str) -> set[str]:
+def check_names(names: Iterable[str], variants: Sequence[Variant]) -> None:
+    """Refuse a setting that no variant has.
+
+    Arguments:
+        names: Of the settings that are changed.
+        variants: Those that are trained.
+
+    Raises:
+        PhysimError: Names the setting and the nearest one.
+    """
+    known = {name: None for variant in variants for name in own_settings(variant.model)}
+    for name in names:
+        if name not in known:
+            raise PhysimError(unknown("setting", name, known))
+
+
+def own_settings(model: str) -> list[str]:
     """Names of the settings of a model and of the training."""
     import dataclasses
 
@@ -178,7 +208,7 @@ def own_settings(model: str) -> set[str]:
     from hgn_train.settings import TrainSettings
 
     kinds = (models.find(model).settings, TrainSettings)
-    return {entry.name for kind in kinds for entry in dataclasses.fields(kind)}
+    return [entry.name for kind in kinds for entry in dataclasses.fields(kind)]
 
 
 def known_variants() -> list[Variant]:

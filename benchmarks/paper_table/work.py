@@ -3,18 +3,67 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import signal
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from benchmarks.paper_table.cells import Cell, Scale, settings
+from physim.errors import PhysimError
 
 DONE, FAILED, TIMES = "trained.json", "failed.json", "times.json"
+
+
+def check(
+    cells: Sequence[Cell], scale: Scale, out: Path, changed: Mapping[str, str], batch: int
+) -> None:
+    """Refuse settings that make no run, or that are not those of a run that is there.
+
+    Reads no data, so that it can stand before everything that is written.
+
+    Arguments:
+        cells: Which.
+        scale: How large.
+        out: Where runs are.
+        changed: Settings of all cells.
+        batch: As in `settings`.
+
+    Raises:
+        PhysimError: Names the setting; for a run that is there, the run and what differs.
+    """
+    from hgn_train import checkpoint
+    from hgn_train.settings import load
+
+    for cell in cells:
+        run = out / "runs" / cell.name
+        there = (run / DONE, run / "checkpoints" / checkpoint.LAST)
+        kept = load(run) if any(path.is_file() for path in there) else None
+        dt = 1.0 if kept is None else getattr(kept.network, "dt", 1.0)  # the data's, as it was
+        wanted = settings(cell, scale, out / "data", changed, batch, dt)
+        if kept is not None and (differing := _differences(wanted, kept)):
+            raise PhysimError(
+                f"{run}: holds a run with other settings ({', '.join(differing)}); "
+                "expected its own, or another OUT"
+            )
+
+
+def _differences(wanted: Any, kept: Any) -> list[str]:
+    """What differs between two runs, in words; not where their data is, which may be moved."""
+    for name in ("model", "preset"):  # with them nearly everything differs
+        if (got := getattr(wanted, name)) != (has := getattr(kept, name)):
+            return [f"{name} {has}, got {got}"]
+    return [
+        f"{field.name} {has}, got {got}"
+        for part in ("network", "train")
+        for field in dataclasses.fields(getattr(kept, part))
+        if (got := getattr(getattr(wanted, part), field.name))
+        != (has := getattr(getattr(kept, part), field.name))
+    ]
 
 
 def train(
@@ -39,7 +88,11 @@ def train(
 
     Returns:
         How many failed.
+
+    Raises:
+        PhysimError: As `check`; then nothing is trained.
     """
+    check(cells, scale, out, changed, batch)
     asked: list[str] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: asked.append(signal.Signals(number).name))

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.paper_table import __main__ as script
 from benchmarks.paper_table import bundle, work
 from benchmarks.paper_table.cells import PAPER, QUICK, SYSTEMS, VARIANTS, groups, settings
 from hgn_train import checkpoint, models
+from physim.errors import PhysimError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning")
 
@@ -116,6 +118,190 @@ def test_a_cell_that_fails_does_not_end_the_others(tmp_path, handlers):
     assert [bundle.state(tmp_path / "runs" / cell.name) for cell in cells] == ["failed", "trained"]
     reason = json.loads((tmp_path / "runs" / cells[0].name / work.FAILED).read_text())
     assert "mass_spring" in reason["error"]
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_run_with_other_settings_is_refused(ended, tmp_path, handlers, monkeypatch):
+    """In progress or finished: nothing is trained, and no byte is written."""
+    import physim
+
+    out = tmp_path / "out"
+    physim.render("hgn/pendulum", out / "data" / "pendulum", **QUICK.render)
+    cells = groups(["pendulum"], [VARIANTS[0]], 1, 1)[0]
+    kept = {"steps": "2", "learning_rate": "0.01"}
+    assert work.train(cells, QUICK, out, "cpu", kept, 0, time.time() + 600 if ended else 0.0) == 0
+    assert bundle.state(out / "runs" / cells[0].name) == ("trained" if ended else "started")
+    if ended:  # which needs its last checkpoint no more
+        (out / "runs" / cells[0].name / "checkpoints" / checkpoint.LAST).unlink()
+    before = contents(out)
+    words = ["--device", "cpu", "--systems", "pendulum", "--variants", "leapfrog", "--seeds", "1"]
+    quick = ["0.1", str(out), "--quick", *words]
+    other = ["--set", "steps=3", "--set", "learning_rate=0.02", "--set", "log_every=10"]
+    for asked, differing in (
+        ([*quick, *other], ["steps 2, got 3", "learning_rate 0.01, got 0.02"]),
+        ([*quick, "--set", "learning_rate=0.01"], ["steps 2, got 20"]),
+        (
+            [*quick, "--batch", "32", *(f"--set={name}={value}" for name, value in kept.items())],
+            ["batch_size 16, got 32", "steps 2, got 1", "learning_rate 0.01, got 0.0141"],
+        ),
+        (["0.1", str(out), *words], ["preset test, got paper"]),
+    ):
+        with pytest.raises(PhysimError, match="pendulum-leapfrog-0: holds a run with ") as caught:
+            script.main(asked)
+        for words_of_one in differing:
+            assert words_of_one in str(caught.value)
+        assert "log_every" not in str(caught.value)  # as the preset has it
+        assert contents(out) == before
+    with pytest.raises(PhysimError, match="steps 2, got 9"):
+        work.train(cells, QUICK, out, "cpu", kept | {"steps": "9"}, 0, time.time() + 600)
+    assert contents(out) == before
+    done = call(*quick, *other)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert contents(out) == before
+    monkeypatch.chdir(tmp_path)  # the same settings, OUT called otherwise
+    work.check(cells, QUICK, Path("out"), kept, 0)
+
+
+def test_a_run_that_never_saved_may_have_other_settings(tmp_path, handlers):
+    """One that diverged, say: there is nothing of it to go on with."""
+    import physim
+
+    physim.render("hgn/pendulum", tmp_path / "data" / "pendulum", **QUICK.render)
+    cells = groups(["pendulum"], [VARIANTS[0]], 1, 1)[0]
+    run = tmp_path / "runs" / cells[0].name
+    assert work.train(cells, QUICK, tmp_path, "cpu", {"steps": "1"}, 0, time.time() + 600) == 0
+    (run / "checkpoints" / checkpoint.LAST).unlink()
+    (run / work.DONE).unlink()
+    assert work.train(cells, QUICK, tmp_path, "cpu", {"steps": "2"}, 0, time.time() + 600) == 0
+    assert json.loads((run / "config.json").read_text())["train"]["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("variants", "word", "message"),
+    [
+        (
+            "leapfrog,hnn-dense",
+            "lerning_rate=99",
+            r"'lerning_rate' \(did you mean 'learning_rate'",
+        ),
+        ("hnn-dense", "harmonic=true", "setting: got 'harmonic'"),  # only HGN has it
+        ("leapfrog", "autoencoder=dense", "setting: got 'autoencoder'"),  # only the pixel HNN
+        ("leapfrog", "steps=many", "steps: got 'many'"),
+        ("leapfrog", "learning_rate=-1", "learning_rate: got -1"),
+    ],
+)
+def test_what_no_variant_knows_is_refused_before_rendering(
+    variants, word, message, tmp_path, monkeypatch
+):
+    def rendered(*arguments):
+        raise AssertionError("rendered")
+
+    monkeypatch.setattr(script, "render", rendered)
+    out = tmp_path / "out"
+    words = ["0.1", str(out), "--quick", "--device", "cpu", "--variants", variants]
+    with pytest.raises(PhysimError, match=message):
+        script.main([*words, "--set", word])
+    assert not out.exists()
+    for known in ("harmonic=true", "autoencoder=dense"):  # of one of the two
+        both = ["--variants", "leapfrog,hnn-dense", "--set", known]
+        with pytest.raises(AssertionError, match="rendered"):
+            script.main([*words, *both])
+
+
+def test_archives_hold_everything_below_the_limit(tmp_path, monkeypatch, capsys):
+    """Runs of several archives, less of them at the next call; what is too large is said."""
+    monkeypatch.setattr(bundle, "LIMIT", 10_000)
+    monkeypatch.setattr(script, "render", lambda *arguments: None)
+    monkeypatch.setattr(script, "schedule", lambda *arguments: None)
+    sizes = {"mass_spring": 4000, "pendulum": 4000, "two_body": 20_000, "three_body": 9500}
+    expected = {"weights": {}, "pictures": {}}
+    for system, size in sizes.items():
+        cell = f"{system}-leapfrog-0"
+        for stem, name, n in (
+            ("weights", "config.json", 1500),
+            ("weights", "checkpoints/best.safetensors", size),
+            ("pictures", "pictures/error.png", 3000),
+        ):
+            path = tmp_path / "runs" / cell / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(os.urandom(n))
+            expected[stem][f"{cell}/{path.name}"] = path.read_bytes()
+    words = ["0", str(tmp_path), "--quick", "--device", "cpu", "--variants", "leapfrog"]
+    script.main(words)
+    large = tmp_path / "runs" / "two_body-leapfrog-0" / "checkpoints" / "best.safetensors"
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if str(large) in line]
+    assert line == f"{large}: not in the bundle, as its 20 kB are above 10 kB"
+    del expected["weights"]["two_body-leapfrog-0/best.safetensors"]
+    for stem, entries in expected.items():
+        paths = sorted((tmp_path / "bundle").glob(f"{stem}*.zip"))
+        assert {path.name for path in paths} >= {f"{stem}.zip", f"{stem}-2.zip"}
+        found = {}
+        for path in paths:
+            assert path.stat().st_size <= bundle.LIMIT
+            with zipfile.ZipFile(path) as archive:
+                assert archive.namelist()
+                found |= {name: archive.read(name) for name in archive.namelist()}
+        assert found == entries
+    for system in sizes:
+        (tmp_path / "runs" / f"{system}-leapfrog-0" / "checkpoints" / "best.safetensors").unlink()
+    script.main(words)
+    assert [path.name for path in (tmp_path / "bundle").glob("weights*")] == ["weights.zip"]
+    assert "not in the bundle" not in capsys.readouterr().out
+
+
+def test_an_archive_is_as_large_as_was_reckoned(tmp_path):
+    """Files that fill it to the last byte fit; a byte more does not."""
+    names = ["ä/one.bin", "b/two.bin"]
+    room = bundle.LIMIT - bundle.END - sum(bundle.AROUND + 2 * len(n.encode()) for n in names)
+    for more, count in ((0, 1), (1, 2)):
+        files = []
+        for name, size in zip(names, (1000, room - 1000 + more), strict=True):
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(bytes(size))
+            files.append((path.parent.name, path))
+        folder = tmp_path / str(more)
+        folder.mkdir()
+        assert bundle.archives(folder, "weights", files) == []
+        assert len(list(folder.iterdir())) == count
+        if not more:
+            assert (folder / "weights.zip").stat().st_size == bundle.LIMIT
+
+
+@pytest.mark.parametrize(
+    ("cores", "given", "expected"),
+    # 4 trainings run side by side, so 12 of 16 cores are left to 16 // 4 evaluations
+    [(16, None, "3"), (2, None, "1"), (16, "7", "7")],
+)
+def test_evaluations_leave_cores_to_trainings(cores, given, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    started = {}
+
+    class Child:
+        def __init__(self, command, env, **others):
+            started[command[command.index("--work") + 1]] = env
+
+        def poll(self):
+            return 0
+
+    monkeypatch.setattr(script.subprocess, "Popen", Child)
+    rows = groups(SYSTEMS, [VARIANTS[0]], 1, 4)
+    judged = tmp_path / "runs" / rows[0][0].name
+    judged.mkdir(parents=True)
+    (judged / work.DONE).write_text("{}")
+    options = script._options(["1", str(tmp_path), "--device", "cpu"])
+    script.schedule(rows, options, "cpu", time.time() + 60, 1)
+    assert started["evaluate"]["OMP_NUM_THREADS"] == expected
+    assert started["train"].get("OMP_NUM_THREADS") == given
 
 
 @pytest.mark.slow
