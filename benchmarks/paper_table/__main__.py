@@ -10,6 +10,7 @@ does all of it at toy size. Settings that are not those of a run in OUT are refu
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -102,7 +103,6 @@ def main(words: Sequence[str]) -> int:
 
 def render(systems: Sequence[str], folder: Path, changed: dict[str, int]) -> None:
     """Render the data sets that are not there, at once."""
-    import json
 
     folder.mkdir(parents=True, exist_ok=True)
     words = [word for name, value in changed.items() for word in _option(name, value)]
@@ -171,6 +171,7 @@ def schedule(
     while True:
         for process in [each for each in running if each.child.poll() is not None]:
             running.remove(process)
+            crashed(process, options.out)
             names = ", ".join(cell.name for cell in process.cells)
             left = max(0.0, until - time.time())
             print(f"{process.kind}: {names}; {left:.0f} s left", flush=True)
@@ -195,6 +196,23 @@ def schedule(
         time.sleep(0.1)
 
 
+def crashed(process: Process, out: Path) -> None:
+    """Mark what a process that died on the way has left undone as failed, and say so."""
+    code = process.child.returncode
+    if code in (0, 1):  # 1: a cell failed and says why itself
+        return
+    log = out / f"{process.kind}.log"
+    last = (log.read_text(errors="replace").splitlines() or [""])[-1]
+    undone = ("trained",) if process.kind == "evaluate" else ("missing", "started")
+    for cell in process.cells:
+        run = out / "runs" / cell.name
+        if bundle.state(run) in undone:
+            run.mkdir(parents=True, exist_ok=True)
+            reason = {"error": f"the process ended with exit status {code}; {log}: {last}"}
+            (run / work.FAILED).write_text(json.dumps(reason, indent=2) + "\n")
+            print(f"{cell.name}: {reason['error']}", flush=True)
+
+
 def judging_threads(cores: int, trainings: int, judges: int) -> int:
     """Threads of each evaluation: its share of the cores that trainings leave, at least one."""
     return max(1, (cores - trainings) // max(1, judges))
@@ -215,7 +233,10 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--side", type=int, default=0, help="trainings in threads of a process")
     parser.add_argument("--processes", type=int, default=1, help="such processes at once")
     parser.add_argument(
-        "--judges", type=int, default=max(1, cores // 4), help="evaluations at once"
+        "--judges",
+        type=int,
+        default=0,
+        help="evaluations at once; by default a quarter of the cores",
     )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     for name in ("--work", "--until"):

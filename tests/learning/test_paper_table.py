@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+import types
 import zipfile
 from pathlib import Path
 
@@ -118,6 +119,26 @@ def test_a_cell_that_fails_does_not_end_the_others(tmp_path, handlers):
     assert [bundle.state(tmp_path / "runs" / cell.name) for cell in cells] == ["failed", "trained"]
     reason = json.loads((tmp_path / "runs" / cells[0].name / work.FAILED).read_text())
     assert "mass_spring" in reason["error"]
+
+
+@pytest.mark.parametrize(("kind", "before"), [("train", "missing"), ("evaluate", "trained")])
+def test_a_process_that_dies_is_a_failure_of_its_cells(tmp_path, capsys, kind, before):
+    cells = groups(("mass_spring", "pendulum"), [VARIANTS[0]], 1, 2)[0]
+    done, undone = (tmp_path / "runs" / cell.name for cell in cells)
+    (tmp_path / f"{kind}.log").write_text("begins\nKilled\n")
+    for run in (done, undone):
+        run.mkdir(parents=True)
+    for run in (done,) if kind == "train" else (done, undone):
+        (run / work.DONE).write_text("{}")
+    if kind == "evaluate":
+        (done / "report.html").write_text("judged")
+    for code, expected in ((1, before), (-9, "failed")):
+        child = types.SimpleNamespace(returncode=code)
+        script.crashed(script.Process(kind, cells, child), tmp_path)
+        assert bundle.state(undone) == expected
+        assert bundle.state(done) == ("evaluated" if kind == "evaluate" else "trained")
+    assert "exit status -9" in capsys.readouterr().out
+    assert "Killed" in json.loads((undone / work.FAILED).read_text())["error"]
 
 
 def contents(folder):
