@@ -25,7 +25,7 @@ from physim.errors import PhysimError
 Say = Callable[[str], None]
 
 MINUTES: dict[str, dict[str, dict[str, int]]] = {
-    "nhf": {preset: dict.fromkeys(DENSITIES, 2) for preset in ("paper", "small")},
+    "nhf": {preset: dict.fromkeys(DENSITIES, 1) for preset in ("paper", "small")},
     "pixel-hnn": {preset: dict.fromkeys(SYSTEMS, 3) for preset in ("small", "small-conv")},
 }
 """About how long a training takes on one core, by model, preset and subject; beside HGN's own."""

@@ -106,6 +106,6 @@ OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
 """What differs between systems. The consistency of chaotic motion is not worth its price."""
 
 MINUTES: dict[str, dict[str, int]] = {
-    "small": {"mass_spring": 1, "pendulum": 4, "two_body": 4, "three_body": 9},
+    "small": {"mass_spring": 2, "pendulum": 11, "two_body": 10, "three_body": 9},
 }
 """About how long a training takes on one core of a current server, for the sentence of `auto`."""
