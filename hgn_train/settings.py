@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -74,7 +75,7 @@ class TrainSettings:
                 raise PhysimError(
                     f"{name}: got {getattr(self, name)}, expected a number from {lowest}"
                 )
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < math.inf:
             raise PhysimError(
                 f"learning_rate: got {self.learning_rate}, expected a number above 0"
             )
@@ -154,7 +155,7 @@ class RunSettings:
                 network=filled(kind.settings, given["network"]),
                 train=filled(TrainSettings, given["train"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PhysimError(f"{source}: not the settings of a run ({error})") from None
 
 
@@ -175,41 +176,78 @@ def filled(kind: type, given: Mapping[str, Any]) -> Any:
         >>> filled(TrainSettings, {"steps": "100"}).steps
         100
     """
+    return kind(**values(kind, given))
+
+
+def values(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with each value brought to the type of its field in a settings dataclass.
+
+    Arguments:
+        kind: The dataclass.
+        given: Values by name.
+
+    Returns:
+        The same names.
+
+    Raises:
+        PhysimError: A name that it does not have, or a value of another type.
+
+    Example:
+        >>> values(TrainSettings, {"steps": "2e3", "compile": "yes"})
+        {'steps': 2000, 'compile': True}
+    """
     hints = typing.get_type_hints(kind)
-    values = {}
-    for name, value in given.items():
+    for name in given:
         if name not in hints:
             raise PhysimError(unknown("setting", name, hints))
-        values[name] = _cast(name, hints[name], value)
-    return kind(**values)
+    return {name: _cast(name, hints[name], value) for name, value in given.items()}
 
 
 def _cast(name: str, hint: Any, value: Any) -> Any:
     origin = typing.get_origin(hint)
+    wanted = "a finite number" if hint is float else WIDTHS.get(hint)
     try:
         if hint is bool:
             if isinstance(value, str):
                 return {"true": True, "false": False, "yes": True, "no": False}[value.lower()]
             return bool(value)
         if hint is int:
-            if float(value) != int(float(value)):
+            whole = int(float(value))
+            if float(value) != whole or abs(whole) > LARGEST:
                 raise ValueError
-            return int(float(value))
+            return whole
         if hint is float:
-            return float(value)
+            number = float(value)
+            if not math.isfinite(number):
+                raise ValueError
+            return number
         if origin is Literal or hint is str or origin is types.UnionType:
             return str(value)
-        if isinstance(value, str):
-            value = json.loads(value)
-        return _tuples(value)
-    except (ValueError, KeyError, TypeError):
-        wanted = getattr(hint, "__name__", str(hint))
-        raise PhysimError(f"{name}: got '{value}', expected a value of type {wanted}") from None
+        return _widths(hint, json.loads(value) if isinstance(value, str) else value)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        wanted = wanted or f"a value of type {getattr(hint, '__name__', hint)}"
+        raise PhysimError(f"{name}: got '{value}', expected {wanted}") from None
 
 
-def _tuples(value: Any) -> Any:
+LARGEST = 2**63 - 1
+"""Of whole numbers: beyond are none that PyTorch counts with."""
+
+WIDTHS = {
+    tuple[int, ...]: "widths from 1, such as [32, 64]",
+    tuple[tuple[int, ...], ...]: "lists of widths from 1, such as [[32, 64], [64]]",
+}
+"""What is expected where a setting is the widths of layers, or of blocks of layers."""
+
+
+def _widths(hint: Any, value: Any) -> Any:
     """Lists, and lists inside, as tuples, so that settings can be compared."""
-    return tuple(_tuples(entry) for entry in value) if isinstance(value, list | tuple) else value
+    if hint is int:
+        if type(value) is not int or not 1 <= value <= LARGEST:  # true is an int as well
+            raise ValueError
+        return value
+    if not isinstance(value, list | tuple):
+        raise TypeError
+    return tuple(_widths(typing.get_args(hint)[0], entry) for entry in value)
 
 
 def load(run: Path) -> RunSettings:
@@ -222,9 +260,9 @@ def load(run: Path) -> RunSettings:
         The settings.
 
     Raises:
-        PhysimError: There is no run in it.
+        PhysimError: There is no run in it, or its settings are damaged.
     """
     path = run / "config.json"
     if not path.is_file():
         raise PhysimError(f"{run}: no run in this folder, expected a config.json in it")
-    return RunSettings.from_json(path.read_text(), str(path))
+    return RunSettings.from_json(path.read_text(errors="replace"), str(path))

@@ -30,6 +30,24 @@ def markdown(runs: Sequence[Path]) -> str:
     return "\n".join(kind.tables([results for _, results in group]) for kind, group in groups)
 
 
+def check_name(path: Path) -> None:
+    """Refuse a page that cannot be written, before anything is.
+
+    Arguments:
+        path: The page.
+
+    Raises:
+        PhysimError: A folder, one that does not exist, or a name without an ending, which is the
+            folder of the pictures.
+    """
+    if path.is_dir():
+        raise PhysimError(f"--out: got '{path}', which is a folder; expected a Markdown file")
+    if not path.suffix:
+        raise PhysimError(f"--out: got '{path}', expected a name with an ending such as .md")
+    if not path.parent.is_dir():
+        raise PhysimError(f"--out: got '{path}', but there is no folder {path.parent}")
+
+
 def pictures(runs: Sequence[Path], path: Path) -> str:
     """Put pictures of some of the runs beside a page, and refer to them.
 

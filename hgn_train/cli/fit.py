@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hgn_train.cli import options
+
+if TYPE_CHECKING:
+    from hgn_train.settings import RunSettings
 
 NETWORK = {
     "inference_frames": "Frames that the encoder sees: all of a rollout, or the first few.",
@@ -32,9 +37,7 @@ def _setting(name: str, text: str) -> Any:
 
 
 @click.command(short_help="Train a model.")
-@click.option(
-    "--model", default="hgn", show_default=True, help="hgn, hnn, mlp (baseline of hnn) or nhf."
-)
+@click.option("--model", help="hgn, hnn, pixel-hnn, mlp (baseline of hnn) or nhf.  [default: hgn]")
 @click.option("--input", "seen", help="What hnn is shown: state or pixels.  [default: state]")
 @click.option(
     "--data",
@@ -59,10 +62,14 @@ def _setting(name: str, text: str) -> Any:
 @options.set_option
 @options.device_option
 @click.option("--devices", default="auto", show_default=True, help="How many devices.")
-@click.option("--resume", is_flag=True, help="Go on where the last checkpoint of --out is.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where the last checkpoint of --out is, with the settings that it has.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(
-    model: str,
+    model: str | None,
     seen: str | None,
     data: str | None,
     preset: str | None,
@@ -81,10 +88,10 @@ def command(
 
     \b
     Example:
-        hgn-train fit --data datasets/hgn-pendulum --preset small --out runs/pendulum
+        hgn-train fit --data datasets/hgn/pendulum --preset small --out runs/pendulum
         hgn-train fit --model hnn --data datasets/hnn/pendulum --out runs/pendulum-hnn
         hgn-train fit --model nhf --target circle --out runs/circle
-        torchrun --nproc-per-node 2 -m hgn_train fit --data datasets/hgn-pendulum --out runs/two
+        torchrun --nproc-per-node 2 -m hgn_train fit --data datasets/hgn/pendulum --out runs/two
     """
     import os
 
@@ -92,13 +99,17 @@ def command(
     from hgn_train.presets import default, settings_of, split_settings
     from physim.errors import PhysimError
 
+    asked = said(given, changed)
+    wanted = asked.pop("input", seen)
     if resume:
         chosen = settings.load(out)
+        check_same(chosen, out, model, wanted, data, preset, asked)
     elif data is None:
         raise click.UsageError("Missing option '--data'.")
     else:
-        asked = changes(given, changed)
-        if wanted := asked.pop("input", seen):
+        asked = implied(given) | asked
+        model = model or "hgn"
+        if wanted:
             model = models.that_sees(model, wanted)
         network, of_train = split_settings(asked, model)
         system = models.find(model).adapt(network, data)
@@ -106,6 +117,7 @@ def command(
         chosen = settings_of(preset, data, model, network, of_train, system)
     if devices != "auto" and not devices.isdigit():
         raise PhysimError(f"--devices: got '{devices}', expected a whole number or 'auto'")
+    options.check_folder(out)
     if "LOCAL_RANK" in os.environ and devices == "auto":
         devices = os.environ.get("LOCAL_WORLD_SIZE", "1")
     outcome = train.fit(
@@ -121,7 +133,64 @@ def command(
     return 143 if outcome.stopped == "SIGTERM" else 130 if outcome.stopped else 0
 
 
-def changes(given: dict[str, Any], changed: tuple[str, ...]) -> dict[str, str]:
+def check_same(
+    chosen: RunSettings,
+    out: Path,
+    model: str | None,
+    seen: str | None,
+    data: str | None,
+    preset: str | None,
+    asked: Mapping[str, str],
+) -> None:
+    """Refuse settings that are not those of the run that is to go on.
+
+    Arguments:
+        chosen: Settings of the run.
+        out: Its folder.
+        model: As on the command line, as are the next three; None where nothing is said of it.
+        seen: What the model is shown.
+        data: Folder of a data set, or target.
+        preset: Name of a preset.
+        asked: Other settings by name.
+
+    Raises:
+        PhysimError: A setting of another value, or that is none of the model or of the training.
+    """
+    from hgn_train import models, settings
+    from hgn_train.evaluation import elsewhere
+    from hgn_train.presets import split_settings
+    from physim.errors import PhysimError
+
+    def check(name: str, same: bool, given: str | None, own: Any) -> None:
+        if not same:
+            own = f"'{own}'" if isinstance(own, str) else json.dumps(own)
+            raise PhysimError(
+                f"{name}: got '{given}', but {out} holds a run with {own}; "
+                "expected --resume without it, or another --out"
+            )
+
+    if seen:
+        own = models.INPUTS.get(models.find(chosen.model).evaluation, "points")
+        check("input", seen == own, seen, own)
+    if model:
+        found = models.that_sees(model, seen) if seen else models.find(model).name
+        check("model", found == chosen.model, model, chosen.model)
+    check("data", data is None or elsewhere.is_same(chosen.data, data), data, chosen.data)
+    check("preset", preset in (None, chosen.preset), preset, chosen.preset)
+    parts = zip((chosen.network, chosen.train), split_settings(asked, chosen.model), strict=True)
+    for part, words in parts:
+        for name, value in settings.values(type(part), words).items():
+            own = getattr(part, name)
+            check(name, value == own, words[name], own)
+
+
+def implied(given: dict[str, Any]) -> dict[str, str]:
+    """Settings that follow, in a new run, from the options that were used."""
+    table = {"anchor": "middle"} if given.get("both_ways") else {}
+    return table | ({"integrator": "midpoint"} if given.get("joint") else {})
+
+
+def said(given: dict[str, Any], changed: tuple[str, ...]) -> dict[str, str]:
     """Settings by name from the options that were used."""
     table = {name: given[name] for name in NETWORK | TRAIN if given.get(name) is not None}
     flags = {
@@ -133,10 +202,6 @@ def changes(given: dict[str, Any], changed: tuple[str, ...]) -> dict[str, str]:
         "deterministic": ("deterministic", "true"),
     }
     table |= {name: value for flag, (name, value) in flags.items() if given.get(flag)}
-    if given.get("both_ways"):
-        table.setdefault("anchor", "middle")
-    if given.get("joint"):
-        table.setdefault("integrator", "midpoint")
     return table | options.pairs(changed)
 
 

@@ -54,6 +54,30 @@ def pairs(changed: tuple[str, ...]) -> dict[str, str]:
     return table
 
 
+def check_folder(out: Path) -> None:
+    """Refuse a folder for a run that cannot be made or written, and leave no trace.
+
+    Arguments:
+        out: The folder, which need not be there.
+
+    Raises:
+        PhysimError: What is there of it takes no files.
+    """
+    import tempfile
+
+    try:
+        place = next(path for path in (out, *out.absolute().parents) if path.exists())
+        if place == out and not out.is_dir():
+            raise PhysimError(f"out: got '{out}', which is a file; expected a folder")
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise PhysimError(
+            f"out: got '{out}', which cannot be written ({error.strerror}); "
+            "expected another folder"
+        ) from None
+
+
 def device_of(name: str) -> Any:
     """The torch device of that name.
 

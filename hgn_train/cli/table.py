@@ -22,10 +22,16 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
         hgn-train table --out docs/results.md runs/*
     """
     from hgn_train import table
+    from physim.errors import PhysimError
 
+    if out is not None:
+        table.check_name(out)
     text = table.markdown(runs)
     if out is None:
         click.echo(text)
         return
-    table.write(out, text + table.pictures(runs, out))
+    try:
+        table.write(out, text + table.pictures(runs, out))
+    except OSError as error:
+        raise PhysimError(f"{out}: cannot be written ({error.strerror})") from None
     click.echo(f"{out}: {len(runs)} runs")

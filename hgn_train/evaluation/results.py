@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -34,12 +36,19 @@ def numbers(run: Path) -> dict[str, Any]:
         What `evaluate` returned.
 
     Raises:
-        PhysimError: The run has not been evaluated.
+        PhysimError: The run has not been evaluated, or its results are damaged.
     """
     path = run / "evaluation.json"
     if not path.is_file():
         raise PhysimError(f"{run}: not evaluated yet; expected `hgn-train evaluate {run}` first")
-    return json.loads(path.read_text())
+    try:
+        results: dict[str, Any] = json.loads(path.read_text())
+        whole = "system" in results and "model" in results["settings"]
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise _damaged(path)
+    return results
 
 
 def load(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -52,27 +61,53 @@ def load(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         What `evaluate` wrote.
 
     Raises:
-        PhysimError: The run has not been evaluated.
+        PhysimError: The run has not been evaluated, or its results are damaged.
     """
     results = numbers(run)
-    if not (run / "evaluation.npz").is_file():
+    path = run / "evaluation.npz"
+    if not path.is_file():
         raise PhysimError(f"{run}: not evaluated yet; expected `hgn-train evaluate {run}` first")
-    with np.load(run / "evaluation.npz", allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, EOFError, BadZipFile, zlib.error, AttributeError, TypeError):
+        raise _damaged(path) from None
     return results, arrays
 
 
 def training_facts(run: Path) -> dict[str, Any]:
-    """Steps, and the last line about held-out trajectories."""
+    """Steps, the last line of metrics with a loss, and how long the training took.
+
+    Arguments:
+        run: Folder of the run.
+
+    Returns:
+        By name; nothing where there are no metrics.
+
+    Raises:
+        PhysimError: What the training wrote is damaged.
+    """
+    from hgn_train import log
+
     path = run / "metrics.jsonl"
     if not path.is_file():
         return {}
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    facts: dict[str, Any] = {"steps": lines[-1]["step"] if lines else 0}
-    for line in lines:
-        if "loss" in line:
-            facts["last"] = line
-    seconds = run / "timing.json"
-    if seconds.is_file():
-        facts |= json.loads(seconds.read_text())
+    try:
+        lines = log.lines(run)
+        facts: dict[str, Any] = {"steps": lines[-1]["step"] if lines else 0}
+        for line in lines:
+            if "loss" in line:
+                facts["last"] = line
+        path = run / "timing.json"
+        if path.is_file():
+            facts |= json.loads(path.read_text())
+    except (ValueError, KeyError, TypeError):
+        raise PhysimError(
+            f"{path}: damaged; only a new training makes it anew, and without it the results "
+            "lack what it says"
+        ) from None
     return facts
+
+
+def _damaged(path: Path) -> PhysimError:
+    return PhysimError(f"{path}: damaged; `hgn-train evaluate {path.parent}` makes it anew")

@@ -116,6 +116,15 @@ class HGNSettings:
         for name in POSITIVE:
             if getattr(self, name) <= 0:
                 raise PhysimError(f"{name}: got {getattr(self, name)}, expected a number above 0")
+        for name in NOT_NEGATIVE:
+            if getattr(self, name) < 0:
+                raise PhysimError(f"{name}: got {getattr(self, name)}, expected a number from 0")
+        if not 0 <= self.alpha < 1:
+            raise PhysimError(f"alpha: got {self.alpha}, expected a number from 0 to below 1")
+        if not self.encoder:
+            raise PhysimError("encoder: got [], expected at least one block")
+        if self.state == "vector" and self.maps < 1:
+            raise PhysimError(f"maps: got {self.maps}, expected a number above 0")
         if not 1 <= self.inference_frames <= self.frames:
             raise PhysimError(
                 f"inference_frames: got {self.inference_frames}, expected from 1 to "
@@ -176,3 +185,4 @@ POSITIVE = (
     "kappa",
     "multiplier",
 )
+NOT_NEGATIVE = ("beta", "beta_delay", "consistency", "consistency_delay")

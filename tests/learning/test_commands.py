@@ -1,6 +1,7 @@
 """The command line: every command runs, and what is wrong is one sentence with exit status 2."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -205,14 +206,88 @@ BAD = {
     "a speed of zero": (["rollout", "RUN", "--speed", "0"], "--speed: got 0.0"),
     "a command that does not exist": (["trian"], "command: got 'trian'"),
     "an unknown system": (["auto", "--system", "pendulun", "--out", "OUT"], "pendulun"),
+    "a table in a folder that is not there": (
+        ["table", "--out", "nodir/nm.md", "RUN"],
+        "--out: got 'nodir/nm.md', but there is no folder nodir",
+    ),
+    "a table in a folder": (["table", "--out", "/", "RUN"], "--out: got '/', which is a folder"),
+    "a table that cannot be written": (
+        ["table", "--out", "/proc/nm.md", "EVALUATED"],
+        "/proc/nm.md: cannot be written",
+    ),
+    "a table without an ending": (
+        ["table", "--out", "nm", "RUN"],
+        "--out: got 'nm', expected a name with an ending such as .md",
+    ),
+}
+BAD |= {
+    f"a folder {name}": (
+        ["fit", "--data", "DATA", "--preset", "test", "--out", out],
+        f"out: got '{out}', which cannot be written",
+    )
+    for name, out in (
+        ("of the system", "/proc/run"),
+        ("below a file", "/dev/null/run"),
+        ("of a long name", f"{300 * 'a'}/run"),
+    )
+}
+BAD |= {
+    f"{model} with {name} {value}": (
+        ["fit", "--model", model, "--data", data, "--set", f"{name}={value}", "--out", "OUT"],
+        f"{name}: got {message}",
+    )
+    for model, data, name, value, message in (
+        ("hgn", "DATA", "learning_rate", "nan", "'nan', expected a finite number"),
+        ("hgn", "DATA", "learning_rate", "inf", "'inf', expected a finite number"),
+        ("hgn", "DATA", "steps", "inf", "'inf', expected a value of type int"),
+        ("hgn", "DATA", "steps", "1e400", "'1e400', expected a value of type int"),
+        ("hgn", "DATA", "threads", "1e300", "'1e300', expected a value of type int"),
+        ("hgn", "DATA", "hamiltonian", "[-1]", "'[-1]', expected widths from 1"),
+        ("hgn", "DATA", "hamiltonian", "5", "'5', expected widths from 1"),
+        ("hgn", "DATA", "hamiltonian", "[true]", "'[true]', expected widths from 1"),
+        ("hgn", "DATA", "hamiltonian", "abc", "'abc', expected widths from 1"),
+        ("hgn", "DATA", "encoder", '[["a"]]', "'[[\"a\"]]', expected lists of widths from 1"),
+        ("hgn", "DATA", "encoder", "[5]", "'[5]', expected lists of widths from 1"),
+        ("hgn", "DATA", "encoder", "[]", "[], expected at least one block"),
+        ("hgn", "DATA", "beta", "-1", "-1.0, expected a number from 0"),
+        ("hgn", "DATA", "consistency", "-1", "-1.0, expected a number from 0"),
+        ("hgn", "DATA", "beta_delay", "-1", "-1, expected a number from 0"),
+        ("hgn", "DATA", "alpha", "1", "1.0, expected a number from 0 to below 1"),
+        ("hgn", "DATA", "maps", "0", "0, expected a number above 0"),
+        ("nhf", "circle", "hamiltonian", "5", "'5', expected widths from 1"),
+        ("hnn", "DATA", "hidden", "5", "'5', expected widths from 1"),
+        ("pixel-hnn", "DATA", "hamiltonian", "[-1]", "'[-1]', expected widths from 1"),
+    )
+}
+BAD |= {
+    f"a run that has another {name}": (["fit", "--resume", "--out", "RUN", *words], message)
+    for name, words, message in (
+        ("model", ["--model", "nhf"], "model: got 'nhf', but RUN holds a run with 'hgn'"),
+        ("input", ["--input", "state"], "input: got 'state', but RUN holds a run with 'pixels'"),
+        ("data set", ["--data", "other"], "data: got 'other', but RUN holds a run with 'DATA'"),
+        ("preset", ["--preset", "paper"], "preset: got 'paper', but RUN holds a run with 'test'"),
+        ("seed", ["--seed", "9"], "seed: got '9', but RUN holds a run with 0"),
+        ("length", ["--steps", "150"], "steps: got '150', but RUN holds a run with 200"),
+        ("H", ["--joint"], "separable: got 'false', but RUN holds a run with true"),
+        (
+            "width",
+            ["--set", "encoder=[[8],[8]]"],
+            "encoder: got '[[8],[8]]', but RUN holds a run with [[8], [16]]",
+        ),
+        ("setting of no model", ["--set", "nonsense=3"], "setting: got 'nonsense'"),
+        ("setting of a wrong type", ["--steps", "many"], "steps: got 'many'"),
+        ("model of no name", ["--model", "hgm"], "model: got 'hgm' (did you mean 'hgn'?)"),
+    )
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input(name, tiny_data, tiny_run, tmp_path, capsys, monkeypatch):
+def test_bad_input(name, tiny_data, tiny_run, evaluated, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words, message = BAD[name]
-    places = {"DATA": tiny_data, "RUN": tiny_run, "OUT": tmp_path / "out"}
+    places = {"DATA": tiny_data, "RUN": tiny_run, "EVALUATED": evaluated, "OUT": tmp_path / "out"}
+    for word in ("RUN", "DATA"):
+        message = message.replace(word, str(places[word]))
     status, _, err = run(capsys, *[places.get(word, word) for word in words])
     assert status == 2
     assert message in err
@@ -241,3 +316,105 @@ def test_a_damaged_checkpoint(tiny_run, tmp_path, capsys):
     status, _, err = run(capsys, "evaluate", folder)
     assert status == 2
     assert "best.safetensors: damaged" in err
+
+
+DAMAGED = {
+    "no results": (["table"], "evaluation.json", "{", "`hgn-train evaluate RUN` makes it anew"),
+    "other results": (
+        ["table"],
+        "evaluation.json",
+        "[]",
+        "`hgn-train evaluate RUN` makes it anew",
+    ),
+    "results of no run": (
+        ["table"],
+        "evaluation.json",
+        '{"settings": {}}',
+        "`hgn-train evaluate RUN` makes it anew",
+    ),
+    "no times": (
+        ["evaluate", "--n", "8", "--extra", "2"],
+        "timing.json",
+        "{",
+        "only a new training makes it anew",
+    ),
+    "no metrics": (
+        ["evaluate", "--n", "8", "--extra", "2"],
+        "metrics.jsonl",
+        "{\n[]\n{}\n",
+        "only a new training makes it anew",
+    ),
+    "no settings": (
+        ["evaluate"],
+        "config.json",
+        '{"model": "hgn", "data": "", "network": [], "train": {}}',
+        "not the settings of a run",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file(name, evaluated, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words, file, content, message = DAMAGED[name]
+    folder = shutil.copytree(evaluated, tmp_path / "run")
+    (folder / file).write_text(content)
+    status, _, err = run(capsys, *words, folder)
+    assert status == 2
+    assert f"{folder / file}: " in err
+    assert message.replace("RUN", str(folder)) in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("kept", [0, 2, 1000, -100])
+def test_damaged_arrays(kept, evaluated, tmp_path):
+    from hgn_train.evaluation.results import load
+    from physim.errors import PhysimError
+
+    folder = shutil.copytree(evaluated, tmp_path / "run")
+    path = folder / "evaluation.npz"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(PhysimError, match=rf"npz: damaged; `hgn-train evaluate {folder}` makes"):
+        load(folder)
+
+
+def test_a_line_of_metrics_that_was_cut_off_is_left_out(tiny_run, tmp_path):
+    from hgn_train.evaluation.results import training_facts
+
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    whole = training_facts(folder)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 201, "lo')
+    assert training_facts(folder) == whole
+
+
+def test_resuming_with_the_settings_of_the_run(tiny_data, tiny_run, tmp_path, capsys):
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    own = ["--model", "hgn", "--input", "pixels", "--data", f"{tiny_data}/", "--preset", "test"]
+    own += ["--seed", "0", "--steps", "2e2", "--learning-rate", "0.0050", "--integrator"]
+    own += ["leapfrog", "--set", "encoder=[[8], [16]]", "--set", "transform=yes", "--quiet"]
+    for words in ([], own):
+        status, out, err = run(capsys, "fit", "--resume", "--out", folder, *words)
+        assert status == 0, err
+        assert "finished already, with 200 steps" in out
+
+
+def test_resuming_is_about_what_is_said_alone(tiny_data, tmp_path, capsys):
+    """`--joint` and `--both-ways` choose another integrator and anchor only for a new run."""
+    words = ["fit", "--out", tmp_path / "run", "--joint", "--quiet"]
+    new = ["--data", tiny_data, "--preset", "test", "--steps", "2", "--integrator", "rk4"]
+    for more in (new, ["--resume"]):
+        status, _, err = run(capsys, *words, *more)
+        assert status == 0, err
+
+
+def test_the_help_of_fit_names_what_there_is(capsys):
+    from hgn_train.models import MODELS
+    from physim.recipe import recipes
+
+    _, out, _ = run(capsys, "fit", "--help")
+    told = out.partition("--model TEXT")[2].partition("--input")[0]
+    assert set(MODELS) <= set(re.findall(r"[\w-]+", told))
+    sets = {word.removeprefix("datasets/") for word in out.split() if "datasets/" in word}
+    assert sets
+    assert sets <= set(recipes())
