@@ -75,6 +75,10 @@ class TrainSettings:
                 raise PhysimError(
                     f"{name}: got {getattr(self, name)}, expected a number from {lowest}"
                 )
+        if self.threads > MOST_THREADS:
+            raise PhysimError(
+                f"threads: got {self.threads}, expected at most {MOST_THREADS}, or 0"
+            )
         if not 0 < self.learning_rate < math.inf:
             raise PhysimError(
                 f"learning_rate: got {self.learning_rate}, expected a number above 0"
@@ -90,6 +94,8 @@ class TrainSettings:
                 f"averaging: got {self.averaging}, expected a number from 0 to below 1"
             )
 
+
+MOST_THREADS = 4096
 
 LOWEST = {
     "steps": 1,

@@ -246,7 +246,7 @@ def fit(
     seconds, busy = time.perf_counter() - started, time.process_time() - began
     if fabric.is_global_zero:
         used = t.threads or torch.get_num_threads()
-        write_timing(run, seconds, busy, fabric.device, used, resume)
+        write_timing(run, done, seconds, busy, fabric.device, used, resume)
     collapse = ""
     if share < COLLAPSED_SHARE and done == t.steps:
         collapse = material.collapse if share > -COLLAPSED_SHARE else WORSE
@@ -254,13 +254,23 @@ def fit(
 
 
 def write_timing(
-    run: Path, seconds: float, busy: float, device: torch.device, used: int, resume: bool
+    run: Path,
+    done: int,
+    seconds: float,
+    busy: float,
+    device: torch.device,
+    used: int,
+    resume: bool,
 ) -> None:
-    """Wall and processor time of the training, over all calls, and where it ran."""
+    """Updates done, wall and processor time of the training, over all calls, and where it ran."""
     path = run / "timing.json"
-    before = json.loads(path.read_text()) if resume and path.is_file() else {}
+    before: dict[str, Any] = {}
+    if resume and path.is_file():
+        with contextlib.suppress(ValueError):  # damaged: the time of this call alone
+            before = json.loads(path.read_text())
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     facts = {
+        "steps": done,
         "seconds": before.get("seconds", 0.0) + seconds,
         "processor_seconds": before.get("processor_seconds", 0.0) + busy,
         "device": name,

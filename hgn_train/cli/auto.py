@@ -72,6 +72,7 @@ def command(
     )  # refused before rendering
     folder = data or Path("datasets") / "hgn" / system
     out = out or Path("runs") / f"{system}-{preset}" / (f"seed-{seed}" if seed else "")
+    options.check_folder(out)
     there = (folder / "manifest.json").is_file()
     if data is not None and not there:
         raise PhysimError(f"{data}: no data set in this folder")

@@ -91,7 +91,15 @@ class PixelHNNSettings:
             raise PhysimError(
                 f"autoencoder: got '{self.autoencoder}', expected one of dense, convolutional"
             )
-        for name in ("resolution", "channels", "state_size", "width", "substeps", "shuffle"):
+        for name in (
+            "resolution",
+            "channels",
+            "state_size",
+            "width",
+            "maps",
+            "substeps",
+            "shuffle",
+        ):
             if getattr(self, name) < 1:
                 raise PhysimError(f"{name}: got {getattr(self, name)}, expected a number from 1")
         for name in ("canonical", "dynamics"):
