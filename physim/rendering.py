@@ -67,7 +67,7 @@ class Summary:
         raw = total * recipe.trajectory_bytes
         kept = f" ({total - self.made:,} were there)" if self.made < total else ""
         energy = (
-            f"falls by friction {recipe.friction:g}"
+            f"{'falls' if recipe.dt > 0 else 'grows'} by friction {recipe.friction:g}"
             if recipe.friction
             else f"worst relative error {self.energy_error:.1e} over {recipe.frames} frames"
         )
@@ -126,7 +126,9 @@ def render(
     summary = Summary(path, recipe)
     began = time.perf_counter()
     with ExitStack() as stack:
-        client = stack.enter_context(schedulers.dask_client(scheduler)) if scheduler else None
+        client = None
+        if scheduler is not None:
+            client = stack.enter_context(schedulers.dask_client(scheduler))
         _make_folder(path)
         stack.enter_context(lock.held(path))
         done = _claim(path, recipe, overwrite)

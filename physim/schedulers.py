@@ -10,6 +10,7 @@ calling thread takes the blocks in order and writes them; one more thread syncs 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -37,6 +38,9 @@ BLOCKS_AHEAD = 3
 
 CLOSING_AHEAD = 2
 """Shards that may wait for the disk while the next one is being written."""
+
+SCHEDULER_SECONDS = 10
+"""How long a Dask scheduler may take to answer."""
 
 
 @dataclass(frozen=True)
@@ -156,21 +160,58 @@ def dask_client(address: str) -> Iterator[Client]:
         from dask.distributed import Client
     except ImportError:
         raise RecipeError("scheduler: Dask is not installed; pip install 'physim[dask]'") from None
+    if address != "local":
+        _greet(address)
     try:
         client = (
             Client(n_workers=processors(), threads_per_worker=1, dashboard_address=None)
             if address == "local"
-            else Client(address, timeout="10s")
+            else Client(address, timeout=SCHEDULER_SECONDS)
         )
     except (OSError, TimeoutError, ValueError) as error:
-        raise RecipeError(
-            f"scheduler: got '{address}', expected 'local' or the address of a Dask scheduler "
-            f"such as tcp://host:8786 ({type(error).__name__})"
-        ) from None
+        raise _no_scheduler(address, type(error).__name__) from None
     with client:
         yield client
         if address == "local":
             client.shutdown()
+
+
+def _greet(address: str) -> None:
+    """Ask what is at the address: Dask's client would wait without end for a silent one.
+
+    Raises:
+        RecipeError: It is no scheduler, or one for which Dask has no certificate.
+    """
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async def kind(connection: dict[str, Any]) -> str:
+        async with (
+            asyncio.timeout(SCHEDULER_SECONDS),
+            rpc(address, connection_args=connection) as there,
+        ):
+            return str((await there.identity())["type"])
+
+    try:
+        connection = Security().get_connection_args("client")
+        if address.startswith("tls://") and not connection.get("ssl_context"):
+            raise _no_scheduler(address, "no certificate in Dask's settings distributed.comm.tls")
+        # in a thread of its own, since the caller's may run an event loop, as in a notebook
+        with ThreadPoolExecutor(1, "physim-greet") as pool:
+            found = pool.submit(lambda: asyncio.run(kind(connection))).result()
+        if found != "Scheduler":
+            raise _no_scheduler(address, f"a {found} is there")
+    except RecipeError:
+        raise
+    except Exception as error:  # what Dask makes of an answer that is not its own is of many types
+        raise _no_scheduler(address, type(error).__name__) from None
+
+
+def _no_scheduler(address: str, reason: str) -> RecipeError:
+    return RecipeError(
+        f"scheduler: got '{address}', expected 'local' or the address of a Dask scheduler such as "
+        f"tcp://host:8786 ({reason})"
+    )
 
 
 def cluster(
@@ -245,7 +286,7 @@ def attributes(recipe: Recipe, job: Job) -> dict[str, Any]:
         "split": job.split,
         "shard": job.number,
         "first": job.start,
-        "times": recipe.dt * np.arange(recipe.frames),
+        "times": recipe.dt * np.arange(recipe.frames) + 0.0,  # 0, not −0, where dt is below 0
     }
 
 

@@ -100,9 +100,10 @@ def read_index(path: Path) -> ShardIndex:
             status = os.fstat(file.fileno())
             if file.read(len(layout.SIGNATURE)) != layout.SIGNATURE:
                 raise ShardError(f"{path}: not an HDF5 file")
-        with h5py.File(path, "r", locking=False, rdcc_nbytes=0) as hdf5:
-            attributes = _root_attributes(hdf5, path)
-            arrays = _arrays(hdf5, path, attributes, status.st_size)
+            # A file by name would be locked, or refused where this process has it open and locked.
+            with h5py.File(file, "r", rdcc_nbytes=0) as hdf5:
+                attributes = _root_attributes(hdf5, path)
+                arrays = _arrays(hdf5, path, attributes, status.st_size)
     except ShardError:
         raise
     except Exception as error:  # h5py raises many types for damage
@@ -153,7 +154,7 @@ def _text(owner: Any, name: str, path: Path) -> str:
         or attribute.get_space().get_simple_extent_type() != h5s.SCALAR
     ):
         raise ShardError(f"{path}: attribute {name} is not a string of fixed length")
-    value = np.zeros((), dtype=attribute.dtype)
+    value = np.zeros((), dtype=kind.dtype)
     attribute.read(value)
     return bytes(value[()]).rstrip(b"\0").decode("utf-8", "replace")
 
@@ -260,9 +261,10 @@ def _chunks(
     odd: list[str] = []
 
     def note(info: Any) -> None:
-        number, rest = divmod(info.chunk_offset[0], chunk[0])
-        if rest or any(info.chunk_offset[1:]) or not 0 <= number < count or offsets[number] >= 0:
-            odd.append(f"a chunk at {info.chunk_offset}")
+        corner = info.chunk_offset
+        number, rest = divmod(corner[0], chunk[0])
+        if rest or any(corner[1:]) or not 0 <= number < count or offsets[number] >= 0:
+            odd.append(f"a chunk at {corner}")
         elif info.filter_mask:
             odd.append("a chunk without its filters")
         elif info.byte_offset >= 2**62 or info.size >= 2**31:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 
 import physim
+from physim.shards import index
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["stored", "computed"])
@@ -46,3 +48,25 @@ def test_recipe_system_and_times(opened):
     assert np.array_equal(opened.times, 0.125 * np.arange(5))
     assert len(opened.test) == 0
     assert opened.train.attributes["split"] == "train"
+
+
+@pytest.mark.parametrize("locking", [None, True, False])
+def test_a_shard_that_h5py_has_open(opened, locking):
+    with h5py.File(opened.path / "train" / "00000.h5", locking=locking) as shard:
+        again = physim.open(opened.path).train
+        assert np.array_equal(again.image[:2], shard["image"][:2])
+
+
+@pytest.mark.parametrize("locking", [None, True, False])
+def test_h5py_opens_a_shard_while_its_index_is_read(opened, locking, monkeypatch):
+    """As another thread would."""
+    read, found = index._arrays, []
+
+    def meanwhile(hdf5, path, *rest):
+        with h5py.File(path, locking=locking) as shard:
+            found.append(shard["image"][:2])
+        return read(hdf5, path, *rest)
+
+    monkeypatch.setattr(index, "_arrays", meanwhile)
+    again = physim.open(opened.path).train
+    assert np.array_equal(again.image[:2], found[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -9,13 +10,15 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, suppress
 
 import pytest
 
 import physim
+from physim import schedulers
 from physim.errors import RecipeError
 
-pytest.importorskip("distributed", reason="the extra physim[dask] is not installed")
+distributed = pytest.importorskip("distributed", reason="the extra physim[dask] is not installed")
 
 SETTINGS = {"system": "pendulum", "n": 6000, "n_test": 300, "shard_size": 300}
 
@@ -86,6 +89,59 @@ def test_no_scheduler_at_the_address(tmp_path):
     with pytest.raises(RecipeError, match="scheduler: got 'nowhere'"):
         physim.render(**SETTINGS, out=tmp_path / "s", scheduler="nowhere")
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("", "ValueError"), ("tls://h:1", "no certificate in Dask's settings")],
+)
+def test_an_address_that_cannot_be_one(tmp_path, address, reason):
+    with pytest.raises(RecipeError, match=rf"scheduler: got '{address}', .*\({reason}.*\)$"):
+        physim.render(**SETTINGS, out=tmp_path / "s", scheduler=address)
+    assert not (tmp_path / "s").exists()
+
+
+@contextmanager
+def _stranger(banner: bytes):
+    """A port that says `banner`, then listens for 20 s; yields address and whether it was left."""
+    left = threading.Event()
+
+    def answer() -> None:
+        connection, _ = port.accept()
+        with connection, suppress(TimeoutError):
+            connection.settimeout(20)
+            connection.sendall(banner)
+            with suppress(ConnectionError):
+                while connection.recv(2**16):
+                    pass
+            left.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        threading.Thread(target=answer, daemon=True).start()
+        yield f"tcp://127.0.0.1:{port.getsockname()[1]}", left
+
+
+@pytest.mark.parametrize("banner", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"], ids=["silent", "ssh"])
+def test_a_port_that_is_no_scheduler(tmp_path, monkeypatch, banner):
+    monkeypatch.setattr(schedulers, "SCHEDULER_SECONDS", 1)
+    with _stranger(banner) as (address, left):
+        with pytest.raises(RecipeError, match=rf"scheduler: got '{address}'"):
+            physim.render(**SETTINGS, out=tmp_path / "s", scheduler=address)
+        assert left.wait(5)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_worker_is_no_scheduler(tmp_path, dask):
+    with distributed.Client(dask[0]) as client:
+        client.wait_for_workers(1, timeout=60)
+        worker = next(iter(client.scheduler_info()["workers"]))
+
+    async def notebook() -> None:
+        """Calls where an event loop runs, as in a notebook."""
+        physim.render(**SETTINGS, out=tmp_path / "s", scheduler=worker)
+
+    with pytest.raises(RecipeError, match=rf"scheduler: got '{worker}', .*\(a Worker is there\)"):
+        asyncio.run(notebook())
 
 
 @pytest.mark.slow
