@@ -87,7 +87,7 @@ def judge_samples(it: Judged, run: Path, n: int) -> tuple[dict[str, Any], dict[s
     return results, arrays
 
 
-def fit_prior(run: Path, device: torch.device, n: int = 5000) -> None:
+def fit_prior(run: Path, device: torch.device, n: int = 10_000) -> None:
     """Fit the mixture to the posteriors of training trajectories and write it beside the weights.
 
     The file says which weights it was fitted to; where these are still the run's, it stays.
@@ -115,7 +115,8 @@ def fit_prior(run: Path, device: torch.device, n: int = 5000) -> None:
             noise = torch.zeros_like(noise)
         samples.append((mean.cpu() + torch.exp(log_sigma.cpu()) * noise).flatten(1))
     z = torch.cat(samples).double().numpy()
-    mixture = prior.fit_mixture(z, components=max(1, min(64, len(z) // (2 * z.shape[1]))))
+    # a curved sheet takes many pieces: with few, bodies are drawn in the mean of their colours
+    mixture = prior.fit_mixture(z, components=max(1, min(256, len(z) // (2 * z.shape[1]))))
     checkpoint.write(path, checkpoint.Checkpoint(mixture.tensors(), saved.step, facts))
 
 
