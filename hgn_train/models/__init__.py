@@ -111,7 +111,6 @@ def that_sees(name: str, wanted: str) -> str:
         if variant in MODELS
     }
     if wanted not in variants:
-        raise PhysimError(
-            f"input: got '{wanted}', expected {' or '.join(filter(None, variants))} for {name}"
-        )
+        known = " or ".join(filter(None, variants)) or "none, as it sees points,"
+        raise PhysimError(f"input: got '{wanted}', expected {known} for {name}")
     return variants[wanted]
