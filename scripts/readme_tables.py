@@ -84,7 +84,7 @@ def figures_table() -> str:
             "[accuracy](docs/accuracy.md)",
         ),
         (
-            "what an HGN trained on one core explains of 25 frames it has not seen",
+            "what an HGN trained on one core explains of 30 frames, from the first five",
             learned,
             "[results](docs/results.md)",
         ),
