@@ -308,6 +308,8 @@ def test_evaluations_leave_cores_to_trainings(cores, given, expected, tmp_path, 
     started = {}
 
     class Child:
+        returncode = 0
+
         def __init__(self, command, env, **others):
             started[command[command.index("--work") + 1]] = env
 
