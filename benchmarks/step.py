@@ -29,6 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import median, save, table
 from hgn_train import step
+from hgn_train.conditions import keep_memory
 from hgn_train.models.hgn import HGN
 from hgn_train.presets import settings_of
 
@@ -277,6 +278,7 @@ def main(top: Peaks | None = None, only: str = "") -> dict[str, Any]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else "the CPU"
     top = top or peaks(device)
+    keep_memory()  # as training does
     limits = [
         {"peak": f"matrix product, {kind}", "measured": f"{rate / 1e12:.3g} TFLOP/s"}
         for kind, rate in top.flops.items()

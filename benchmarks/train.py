@@ -1,8 +1,9 @@
 """Seconds a training step, by preset and precision, on the CPU: `python -m benchmarks train`.
 
 The first rows are the paper's network on batches of 16 rollouts of 30 frames, autoencoding and
-from 5 frames, with 29 leapfrog steps; the last ones what `small` does. A step is gathering the
-batch, forward, backward, clipping and the optimiser.
+from 5 frames, with 29 leapfrog steps, each beside the same step written plainly
+(`benchmarks/plain_step.py`); the last ones what `small` does. A step is gathering the batch,
+forward, backward, clipping and the optimiser.
 """
 
 from __future__ import annotations
@@ -12,27 +13,33 @@ from typing import Any
 
 from benchmarks.measure import median, save, table
 
-CASES: tuple[tuple[str, str, dict[str, Any], int, bool], ...] = (
-    ("paper, from 30 frames", "paper", {}, 16, False),
-    ("paper, from 30 frames", "paper", {}, 16, True),
-    ("paper, from 5 frames", "paper", {"inference_frames": 5}, 16, False),
-    ("paper, from 5 frames", "paper", {"inference_frames": 5}, 16, True),
-    ("small", "small", {}, 32, False),
-    ("small", "small", {}, 32, True),
+FIVE = {"inference_frames": 5}
+CASES: tuple[tuple[str, str, dict[str, Any], int, str], ...] = (
+    ("paper, from 30 frames", "paper", {}, 16, "plain"),
+    ("paper, from 30 frames", "paper", {}, 16, "float32"),
+    ("paper, from 30 frames", "paper", {}, 16, "bf16"),
+    ("paper, from 5 frames", "paper", FIVE, 16, "plain"),
+    ("paper, from 5 frames", "paper", FIVE, 16, "float32"),
+    ("paper, from 5 frames", "paper", FIVE, 16, "bf16"),
+    ("small", "small", {}, 32, "float32"),
+    ("small", "small", {}, 32, "bf16"),
 )
 
 
 def step_seconds(
-    preset: str, changes: dict[str, Any], batch_size: int, bf16: bool, repeats: int = 5
+    preset: str, changes: dict[str, Any], batch_size: int, way: str, repeats: int = 5
 ) -> dict[str, Any]:
     """Median wall and processor seconds of a step on random frames."""
     import torch
 
+    from benchmarks import plain_step
     from hgn_train.models.hgn import HGN
     from hgn_train.presets import settings_of
 
     network = settings_of(preset, "", network=changes).network
-    model = HGN(network).to(memory_format=torch.channels_last)
+    model = HGN(network)
+    if way != "plain":
+        model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
     generator = torch.Generator().manual_seed(0)
     shape = (64, network.frames, network.resolution, network.resolution, network.channels)
@@ -41,9 +48,13 @@ def step_seconds(
     for _ in range(repeats + 2):
         wall, cpu = time.perf_counter(), time.process_time()
         index = torch.randint(len(images), (batch_size,), generator=generator)
+        batch = {"image": images[index]}
         draws = model.draws(batch_size, generator)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss = model({"image": images[index]}, draws)["loss"]
+        with torch.autocast("cpu", torch.bfloat16, enabled=way == "bf16"):
+            if way == "plain":
+                loss = plain_step.loss(model, batch, draws)
+            else:
+                loss = model(batch, draws)["loss"]
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -62,11 +73,19 @@ def main() -> dict[str, Any]:
     """Print the table and return its rows."""
     import torch
 
-    rows = []
-    for name, preset, changes, batch_size, bf16 in CASES:
-        precision = "bf16" if bf16 else "float32"
-        cells = step_seconds(preset, changes, batch_size, bf16)
-        rows.append({"network": name, "batch": batch_size, "precision": precision, **cells})
+    from hgn_train.conditions import keep_memory
+
+    keep_memory()  # as training does
+    rows: list[dict[str, Any]] = []
+    plain = {}
+    for name, preset, changes, batch_size, way in CASES:
+        cells = step_seconds(preset, changes, batch_size, way)
+        if way == "plain":
+            plain[name] = cells["seconds a step"]
+        times = plain[name] / cells["seconds a step"] if name in plain else "–"
+        kind = "float32, plain" if way == "plain" else way
+        case = {"network": name, "batch": batch_size, "step": kind}
+        rows.append(case | cells | {"times as fast as plain": times})
     print(table(f"A training step on {torch.get_num_threads()} threads", rows))
     return {"steps": rows, "threads": torch.get_num_threads()}
 

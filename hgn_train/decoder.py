@@ -9,6 +9,7 @@ Momenta do not reach the decoder: what moves must be in q, and how it moves in p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hgn_train.layers import Convolution, linear
+from hgn_train.layers import Convolution, UpsamplingConvolution, linear
 
 CONSTANT_MAPS = 2
 
@@ -54,11 +55,10 @@ class Decoder(nn.Module):
         self.blocks: Any = nn.ModuleList()
         for block in blocks:
             size *= 2
-            layers = nn.ModuleList()
-            for outputs in block:
-                layers.append(Convolution(width, outputs, 3, size=size))
-                width = outputs
-            self.blocks.append(layers)
+            layers: list[nn.Module] = [UpsamplingConvolution(width, block[0])]
+            layers += [Convolution(*widths, 3, size=size) for widths in pairwise(block)]
+            self.blocks.append(nn.ModuleList(layers))
+            width = block[-1]
         self.out = Convolution(width, channels * shuffle**2, 3, size=size)
         self.shuffle = shuffle
 
@@ -83,7 +83,6 @@ class Decoder(nn.Module):
         constant = self.constant.to(x.dtype).expand(len(x), -1, -1, -1)
         x = torch.cat([constant, x], 1).contiguous(memory_format=torch.channels_last)
         for layers in self.blocks:
-            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
             for layer in layers:
                 x = functional.leaky_relu(layer(x), self.slope)
         x = self.out(x).float()

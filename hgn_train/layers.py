@@ -103,3 +103,30 @@ class Convolution(nn.Conv2d):
         if missing > 0:
             full = functional.pad(full, (0, missing, 0, missing))
         return full[..., first : first + self.size_in, first : first + self.size_in]
+
+
+class UpsamplingConvolution(nn.Conv2d):
+    """Nearest upsampling by 2, then a convolution with kernel 3, as one transposed convolution.
+
+    An output meets 2×2 different inputs, some of them through several weights. Adding these first
+    leaves four products of nine, and the upsampled maps are never made.
+
+    Arguments:
+        inputs: Channels.
+        outputs: Channels.
+    """
+
+    spread: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1)
+        # On one side: which of three weights meet in each of four places of the transposed kernel.
+        side = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+        self.register_buffer("spread", torch.kron(side, side), persistent=False)
+        start_weights(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The maps after the convolution, twice as large."""
+        with torch.autocast(x.device.type, enabled=False):  # add first, round afterwards
+            kernel = (self.weight.flatten(2) @ self.spread.T).unflatten(2, (4, 4)).transpose(0, 1)
+        return functional.conv_transpose2d(x, kernel, self.bias, 2, 1)

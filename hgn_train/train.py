@@ -28,6 +28,7 @@ from hgn_train.conditions import (
     deterministic,
     flushed_denormals,
     full_float32,
+    keep_memory,
     stop_signals,
     threads,
 )
@@ -129,6 +130,8 @@ def fit(
     fabric = Fabric(accelerator="cpu" if cpu else "cuda", devices=devices, precision=t.precision)
     fabric.launch()
     full_float32()
+    if cpu:
+        keep_memory()
     if t.batch_size % fabric.world_size:
         raise PhysimError(
             f"batch_size: got {t.batch_size}, expected a multiple of the "

@@ -1,8 +1,9 @@
 """An update: the loss and every gradient against a slow restatement, compiled, captured, in bf16.
 
-The truth is `plain_loss`: frame by frame, with gradients of H by autograd and textbook leapfrog,
-in float64. It shares layers and weights with what is tested, and none of its shortcuts: closed
-gradients, unfolded convolutions, kept kicks, frames decoded together, channels-last.
+The truth is `benchmarks/plain_step.py` in float64: frame by frame, with gradients of H by autograd
+and textbook leapfrog. It shares weights with what is tested, and none of its shortcuts: closed
+gradients, unfolded convolutions, kept kicks, upsampling inside of convolutions, frames decoded
+together, channels-last.
 """
 
 import contextlib
@@ -10,8 +11,8 @@ import copy
 
 import pytest
 import torch
-from torch.nn import functional
 
+from benchmarks import plain_step
 from hgn_train import adjoint, integrators, step
 from hgn_train.hamiltonian import Separable, convolutional_energy, mlp_energy
 from hgn_train.models.hgn import HGN
@@ -81,52 +82,6 @@ def doubled(case, monkeypatch):
     return model.double(), batch, {name: value.double() for name, value in draws.items()}
 
 
-def plain_loss(model, batch, draws):
-    """Loss of HGN as its docstring says it, in float64, whatever is slow."""
-    s = model.settings
-    image = batch["image"].double().permute(0, 1, 4, 2, 3) / 255
-    colour = model.centre.double()[:, None, None]
-    frames = [
-        (image[:, t] - colour) / model.deviation if s.standardize else image[:, t]
-        for t in range(s.inference_frames)
-    ]
-    mean, log_sigma = model.encoder(torch.cat(frames, 1))
-    z = mean + torch.exp(log_sigma) * draws["noise"].double() if s.stochastic else mean
-    q, p = model.transform(z).chunk(2, 1)
-
-    def slope(energy, x):
-        x = x if x.requires_grad else x.requires_grad_()
-        return torch.autograd.grad(energy(x).sum(), x, create_graph=True)[0]
-
-    potential, kinetic = model.hamiltonian.potential, model.hamiltonian.kinetic
-
-    def stepped(q, p, dt):
-        if s.integrator == "euler":
-            return q + dt * slope(kinetic, p), p - dt * slope(potential, q)
-        p = p - dt / 2 * slope(potential, q)
-        q = q + dt * slope(kinetic, p)
-        return q, p - dt / 2 * slope(potential, q)
-
-    later, earlier, state = [], [], (q, p)
-    for _ in range(s.frames - 1 - s.inferred):
-        state = stepped(*state, s.dt)
-        later.append(state[0])
-    state = (q, p)
-    for _ in range(s.inferred):
-        state = stepped(*state, -s.dt)
-        earlier.append(state[0])
-    qs = [*reversed(earlier), q, *later]
-    errors = [((model.decoder(q) - image[:, t]) ** 2).mean() for t, q in enumerate(qs)]
-    error = sum(errors) / s.frames
-    divergence = ((mean**2 + torch.exp(2 * log_sigma) - 1) / 2 - log_sigma).flatten(1).sum(1)
-    weighed = divergence.mean() / (s.frames * s.resolution**2 * 3) if s.stochastic else 0.0
-    if s.objective == "elbo":
-        return error + s.beta * weighed
-    multiplier = functional.softplus(model.geco.variable)
-    constraint = error - s.kappa
-    return multiplier.detach() * constraint + weighed - multiplier * constraint.detach()
-
-
 @pytest.mark.parametrize("name", ["leapfrog", "symplectic-euler", "yoshida4"])
 @pytest.mark.parametrize("form", ["maps", "vector", "stiff"])
 def test_written_out_gradient_of_a_rollout_is_autograds(name, form):
@@ -173,7 +128,7 @@ def distance(found, truth):
 def test_equals_the_plain_loss_in_float64(case, monkeypatch):
     """Loss and every gradient, up to float64 sums of some thousands."""
     model, batch, draws = doubled(case, monkeypatch)
-    truth = plain_loss(model, batch, draws)
+    truth = plain_step.loss(model, batch, draws)
     expected = gradients(model, truth)
     loss = model(batch, draws)["loss"]
     torch.testing.assert_close(loss.detach(), truth.detach(), rtol=1e-12, atol=1e-14)
@@ -193,7 +148,7 @@ def test_float32_and_bf16_are_near_float64(case, precision, of_loss, of_gradient
     found = gradients(model, loss)
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     model = model.double()
-    truth = plain_loss(model, batch, draws)
+    truth = plain_step.loss(model, batch, draws)
     assert abs((loss.double() / truth).item() - 1) < of_loss
     _, whole = distance(found, gradients(model, truth))
     assert whole < of_gradient
@@ -370,7 +325,7 @@ def test_a_gpu_agrees_with_float64(case, monkeypatch):
     loss = on_gpu(*moved)["loss"]
     found = {name: value.cpu() for name, value in gradients(on_gpu, loss).items()}
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    truth = plain_loss(model.double(), batch, draws)
+    truth = plain_step.loss(model.double(), batch, draws)
     assert abs((loss.double().cpu() / truth).item() - 1) < 1e-3  # TF32 convolutions: 10 bits
     assert distance(found, gradients(model, truth))[1] < 1e-2
 
