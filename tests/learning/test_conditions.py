@@ -14,7 +14,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def use():
     torch.ones(2**24)  # 64 MiB, and given back
-for _ in range(8):  # until a hole is found that is large enough
+for _ in range(16):  # until a hole is found that is large enough
     use()
 before = faults()
 for _ in range(8):
