@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hgn_train.decoder import Decoder
+from hgn_train.decoder import Decoder, start_size
 from hgn_train.encoder import VectorEncoder
 from hgn_train.layers import linear, start_orthogonal
 
@@ -98,7 +98,7 @@ class Convolutional(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = VectorEncoder(channels, size, encoder, state, 0.0)
-        small = size // (shuffle * 2 ** len(decoder))
+        small = start_size(size, decoder, shuffle)
         self.decoder = Decoder(state, small, decoder, channels, 0.01, maps, shuffle)
 
     def start_at(self, colour: Float[Tensor, " channels"]) -> None:

@@ -18,8 +18,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hgn_train.layers import Convolution, UpsamplingConvolution, linear
+from physim.errors import PhysimError
 
 CONSTANT_MAPS = 2
+
+
+def start_size(resolution: int, blocks: Sequence[Sequence[int]], shuffle: int) -> int:
+    """Pixels a side of the maps that become frames.
+
+    Arguments:
+        resolution: Pixels of a frame a side.
+        blocks: Widths of the decoder's blocks, each of which doubles the side.
+        shuffle: By how much the last convolution grows it.
+
+    Raises:
+        PhysimError: No such maps, or a block without a convolution.
+    """
+    if not all(blocks):
+        raise PhysimError("decoder: got a block without widths, expected at least one in each")
+    if resolution % (growth := shuffle * 2 ** len(blocks)):
+        raise PhysimError(
+            f"resolution: got {resolution}, expected a multiple of {growth}, by which "
+            "the decoder grows its maps"
+        )
+    return resolution // growth
 
 
 class Decoder(nn.Module):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hgn_train import evaluation
+from hgn_train.evaluation.elsewhere import is_of_other_data
 from hgn_train.evaluation.markdown import place
 from hgn_train.evaluation.results import numbers
 from physim.errors import PhysimError
@@ -24,7 +25,7 @@ def markdown(runs: Sequence[Path]) -> str:
         Markdown.
 
     Raises:
-        PhysimError: A run has not been evaluated.
+        PhysimError: A run has not been evaluated, or a folder holds results on other data.
     """
     groups = _groups(runs).items()
     return "\n".join(kind.tables([results for _, results in group]) for kind, group in groups)
@@ -92,6 +93,11 @@ def write(path: Path, text: str) -> None:
 
 def _groups(runs: Sequence[Path]) -> dict[Any, list[tuple[Path, dict[str, Any]]]]:
     """Runs with their results, by the module that judged them, in the order of systems."""
+    for run in runs:
+        if is_of_other_data(run):
+            raise PhysimError(
+                f"{run}: holds results on other data than the run's own, expected {run.parent}"
+            )
     found = [(run, numbers(run)) for run in runs]
     found.sort(key=lambda pair: (place(pair[1]["system"]), pair[0].as_posix()))
     groups: dict[Any, list[tuple[Path, dict[str, Any]]]] = {}

@@ -30,22 +30,26 @@ def write_pictures(path: Path, images: np.ndarray, arrays: dict[str, np.ndarray]
 
     Arguments:
         path: Where to.
-        images: (n, frames, height, width, 3) uint8.
+        images: (n, frames, height, width, 3) from 0 to 1.
         arrays: What an .npz holds besides.
 
     Raises:
-        PhysimError: The disk is full, or the file cannot be written.
+        PhysimError: The rollout is not finite, the disk is full, or the file cannot be written.
     """
     import numpy as np
 
     from hgn_train import figures
+    from hgn_train.evaluation.judged import to_bytes
 
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise PhysimError(f"{path}: not written, since the states of the rollout are not finite")
+    frames = to_bytes(images)
     try:
         if path.suffix == ".gif":
-            path.write_bytes(figures.animation(images))
+            path.write_bytes(figures.animation(frames))
         elif path.suffix == ".png":
-            path.write_bytes(figures.png(figures.strips(list(images))))
+            path.write_bytes(figures.png(figures.strips(list(frames))))
         else:
-            np.savez_compressed(path, image=images, **arrays)  # type: ignore[arg-type]
+            np.savez_compressed(path, image=frames, **arrays)  # type: ignore[arg-type]
     except OSError as error:
         raise PhysimError(f"{path}: cannot be written ({error.strerror})") from None

@@ -36,7 +36,7 @@ def command(
     import numpy as np
 
     from hgn_train.cli.pictures import check_name, write_pictures
-    from hgn_train.evaluation.judged import judged, to_bytes
+    from hgn_train.evaluation.judged import judged
     from physim.errors import PhysimError
 
     if not 0 < speed < np.inf:
@@ -54,6 +54,6 @@ def command(
     images, q, p, energy = it.rollout(z, 0 if backward else steps, steps if backward else 0, speed)
     if backward:
         images, q, p, energy = images[:, ::-1], q[:, ::-1], p[:, ::-1], energy[:, ::-1]
-    write_pictures(out, to_bytes(images), {"q": q, "p": p, "energy": energy})
+    write_pictures(out, images, {"q": q, "p": p, "energy": energy})
     way = "backward" if backward else "forward"
     click.echo(f"{out}: {n} test trajectories, {steps + 1} frames {way} at speed {speed:g}")

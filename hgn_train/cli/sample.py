@@ -45,7 +45,7 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
 
     from hgn_train import settings
     from hgn_train.cli.pictures import check_name, write_pictures
-    from hgn_train.evaluation.judged import judged, to_bytes
+    from hgn_train.evaluation.judged import judged
     from hgn_train.evaluation.latents import fit_prior, sample_latents
     from physim.errors import PhysimError
 
@@ -55,6 +55,9 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
         )
     chosen = options.device_of(device)
     if settings.load(run).model == "nhf":
+        for name, given in (("--prior", kind != "mixture"), ("--frames", frames)):
+            if given:
+                raise PhysimError(f"{name}: a nhf draws points, which have no frames and no prior")
         write_points(run, n, seed, out, chosen)
         click.echo(f"{out}: {n} sampled points")
         return
@@ -67,7 +70,7 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
     ahead = max(0, (frames or it.frames) - 1 - it.anchor)
     length = frames or it.frames
     images, q, p, energy = (array[:, :length] for array in it.rollout(z, ahead, it.anchor))
-    write_pictures(out, to_bytes(images), {"q": q, "p": p, "energy": energy})
+    write_pictures(out, images, {"q": q, "p": p, "energy": energy})
     click.echo(f"{out}: {n} sampled trajectories of {length} frames")
 
 

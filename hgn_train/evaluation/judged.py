@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from hgn_train import checkpoint, data, models
+from hgn_train.conditions import keep_memory
 from hgn_train.data import Source
 from physim.errors import PhysimError
 
@@ -53,7 +54,7 @@ class Judged:
         """Images (n, frames, height, width, channel), q, p (n, frames, size), energy."""
         images, q, p, energy = [], [], [], []
         with torch.no_grad():
-            for rows in data.slices(len(z), 64):
+            for rows in data.slices(len(z), 256):
                 out = self.model.rollout(z[rows], forward, backward, speed)
                 images.append(out.images.float().permute(0, 1, 3, 4, 2).cpu().numpy())
                 q.append(out.q.flatten(2).cpu().numpy())
@@ -78,6 +79,8 @@ def judged(run: Path, device: torch.device, folder: str | None = None) -> Judged
         PhysimError: No run, one of a model without frames, a damaged checkpoint, or data that does
             not fit or has its frames at other intervals than what was trained on.
     """
+    if device.type == "cpu":
+        keep_memory()
     model, settings, _ = checkpoint.load_model(run, device)
     if models.find(settings.model).evaluation != "images":
         raise PhysimError(f"{run}: is a run of '{settings.model}', which draws no frames")

@@ -26,7 +26,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from hgn_train import adjoint, integrators
-from hgn_train.decoder import Decoder
+from hgn_train.decoder import Decoder, start_size
 from hgn_train.encoder import MapEncoder, VectorEncoder, map_transform, vector_transform
 from hgn_train.geco import Geco
 from hgn_train.hamiltonian import (
@@ -59,7 +59,7 @@ class HGN(nn.Module):
         self.settings = settings
         s = settings
         stacked = s.inference_frames * s.channels
-        size = s.resolution // (s.shuffle * 2 ** len(s.decoder))
+        size = start_size(s.resolution, s.decoder, s.shuffle)
         sizes = (stacked, s.resolution, s.encoder, s.latent_size, s.log_sigma)
         self.encoder: MapEncoder | VectorEncoder
         if s.state == "maps":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hgn_train import integrators
+from hgn_train.decoder import start_size
 from physim.errors import PhysimError
 
 Widths = tuple[tuple[int, ...], ...]
@@ -151,11 +152,7 @@ class HGNSettings:
                 f"both_ways: got {self.inference_frames} inference frames with anchor "
                 f"'{self.anchor}', expected an odd number with anchor 'middle'"
             )
-        if self.resolution % (growth := self.shuffle * 2 ** len(self.decoder)):
-            raise PhysimError(
-                f"resolution: got {self.resolution}, expected a multiple of {growth}, by which "
-                "the decoder grows its maps"
-            )
+        start_size(self.resolution, self.decoder, self.shuffle)
         integrators.find(self.integrator, self.separable)
 
     @property

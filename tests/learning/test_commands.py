@@ -204,6 +204,10 @@ BAD = {
     "not evaluated": (["table", "nowhere"], "not evaluated yet"),
     "an unknown ending": (["sample", "RUN", "-o", "a.mp3"], "expected a name ending in"),
     "a speed of zero": (["rollout", "RUN", "--speed", "0"], "--speed: got 0.0"),
+    "a speed that leaves the numbers": (
+        ["rollout", "EVALUATED", "--speed", "1e300", "-o", "/nowhere.npz"],
+        "not written, since the states of the rollout are not finite",
+    ),
     "a command that does not exist": (["trian"], "command: got 'trian'"),
     "an unknown system": (["auto", "--system", "pendulun", "--out", "OUT"], "pendulun"),
     "a table in a folder that is not there": (

@@ -182,6 +182,11 @@ def test_what_a_flow_does_not_do_is_one_sentence(flows, tmp_path, capsys):
     status, _, err = run(capsys, "sample", flows / "line", "-o", tmp_path / "none" / "points.npy")
     assert status == 2
     assert "cannot be written" in err
+    for option, value in (("--frames", 9), ("--prior", "normal")):
+        out = tmp_path / "points.npy"
+        status, _, err = run(capsys, "sample", flows / "line", option, value, "-o", out)
+        assert status == 2
+        assert f"{option}: a nhf draws points" in err
 
 
 def test_a_flow_that_learned_one_gaussian_is_named(flows):

@@ -163,6 +163,9 @@ def test_other_data_have_a_folder_of_their_own(judged_run, other_data, tmp_path,
     assert "judged on" in page
     assert [one.folder for one in runs.found([folder.parent])] == [folder]
     assert run(capsys, "table", folder)[1] == table
+    status, _, err = run(capsys, "table", other)
+    assert status == 2
+    assert f"holds results on other data than the run's own, expected {folder}" in err
 
 
 def test_its_own_data_by_another_name_are_its_own(judged_run, tiny_data, tmp_path, capsys):

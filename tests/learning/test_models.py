@@ -278,6 +278,7 @@ def test_both_ways_reverses_half_of_the_batch():
         ({"both_ways": True, "anchor": "last"}, "both_ways"),
         ({"separable": False, "integrator": "leapfrog"}, "needs H = T"),
         ({"resolution": 18}, "resolution: got 18, expected a multiple of 4"),
+        ({"decoder": ((8,), ())}, "decoder: got a block without widths"),
         ({"dt": 0.0}, "dt: got 0.0"),
     ],
 )

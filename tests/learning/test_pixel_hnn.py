@@ -179,6 +179,7 @@ def test_input_pixels_is_this_model(tiny_data, tmp_path, capsys):
         ({"integrator": "leapfrog"}, "needs H = T"),
         ({"dynamics": -1.0}, "dynamics: got -1.0"),
         ({"resolution": 18}, "resolution: got 18, expected a multiple of 4"),
+        ({"decoder": ((8,), ())}, "decoder: got a block without widths"),
         ({"width": 0}, "width: got 0"),
     ],
 )
