@@ -16,6 +16,8 @@ from torch.nn import functional
 from hgn_train.decoder import Decoder
 from hgn_train.models.hgn import HGN
 
+State = tuple[Tensor, Tensor]
+
 
 def loss(model: HGN, batch: dict[str, Tensor], draws: dict[str, Tensor]) -> Tensor:
     """Loss of a batch, for `objective` geco or elbo and the integrators euler and leapfrog.
@@ -40,13 +42,14 @@ def loss(model: HGN, batch: dict[str, Tensor], draws: dict[str, Tensor]) -> Tens
     z = mean + torch.exp(log_sigma) * draws["noise"].to(kind) if s.stochastic else mean
     q, p = model.transform(z).chunk(2, 1)
 
-    later, earlier, state = [], [], (q, p)
+    later, earlier = [], []
+    state: State = (q, p)
     for _ in range(s.frames - 1 - s.inferred):
-        state = step(model, *state, s.dt)
+        state = step(model, state, s.dt)
         later.append(state[0])
     state = (q, p)
     for _ in range(s.inferred):
-        state = step(model, *state, -s.dt)
+        state = step(model, state, -s.dt)
         earlier.append(state[0])
     qs = [*reversed(earlier), q, *later]
     errors = [((frame(model.decoder, q) - image[:, t]) ** 2).mean() for t, q in enumerate(qs)]
@@ -55,15 +58,16 @@ def loss(model: HGN, batch: dict[str, Tensor], draws: dict[str, Tensor]) -> Tens
     weighed = divergence.mean() / (s.frames * s.resolution**2 * s.channels)
     if not s.stochastic:
         weighed = torch.zeros_like(weighed)
-    if s.objective == "elbo":
+    if model.geco is None:
         return error + s.beta * weighed
     multiplier = functional.softplus(model.geco.variable)
     constraint = error - s.kappa
     return multiplier.detach() * constraint + weighed - multiplier * constraint.detach()
 
 
-def step(model: HGN, q: Tensor, p: Tensor, dt: float) -> tuple[Tensor, Tensor]:
+def step(model: HGN, state: State, dt: float) -> State:
     """A step of Euler's method or of leapfrog."""
+    q, p = state
     potential, kinetic = model.hamiltonian.potential, model.hamiltonian.kinetic
     if model.settings.integrator == "euler":
         return q + dt * slope(kinetic, p), p - dt * slope(potential, q)

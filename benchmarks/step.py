@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -85,7 +86,7 @@ def peaks(device: torch.device) -> Peaks:
     flops = {}
     for name, kind in (("float32", torch.float32), ("bf16", torch.bfloat16)):
         a, b = (torch.randn(n, n, device=device).to(kind) for _ in range(2))
-        flops[name] = 2 * n**3 / timed(lambda a=a, b=b: a @ b, device)
+        flops[name] = 2 * n**3 / timed(partial(torch.matmul, a, b), device)
     source = torch.empty(size, dtype=torch.uint8, device=device).random_()
     target = torch.empty_like(source)
     return Peaks(flops, 2 * size / timed(lambda: target.copy_(source), device))
@@ -158,7 +159,7 @@ class Bench:
 def bench(preset: str, changes: dict[str, Any], device: torch.device, precision: str) -> Bench:
     """A model of a preset on random frames."""
     torch.manual_seed(0)
-    model = HGN(settings_of(preset, "", network=changes).network)
+    model: Any = HGN(settings_of(preset, "", network=changes).network)
     s = model.settings
     generator = torch.Generator().manual_seed(0)
     shape = (BATCH, s.frames, s.resolution, s.resolution, s.channels)
@@ -252,7 +253,7 @@ def whole(name: str, it: Bench, top: Peaks, only: str = "") -> list[dict[str, An
         for _ in range(step.WARM_UP + 2 if kind is step.Captured or compiled else 1):
             call()
         seconds = timed(call, it.device, 20 if it.device.type == "cuda" else 3)
-        row = {"network": name, "precision": it.precision, "way": way}
+        row: dict[str, Any] = {"network": name, "precision": it.precision, "way": way}
         if it.device.type == "cuda":
             row["launches"], row["waits"] = launches(call)
         else:

@@ -37,7 +37,7 @@ def step_seconds(
     from hgn_train.presets import settings_of
 
     network = settings_of(preset, "", network=changes).network
-    model = HGN(network)
+    model: Any = HGN(network)
     if way != "plain":
         model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4)

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def main(words: Sequence[str]) -> int:
     return 0 if set(states) == {"evaluated"} else 3
 
 
-def render(systems: Sequence[str], folder: Path, changed: dict[str, int]) -> None:
+def render(systems: Sequence[str], folder: Path, changed: Mapping[str, int]) -> None:
     """Render the data sets that are not there, at once."""
 
     folder.mkdir(parents=True, exist_ok=True)

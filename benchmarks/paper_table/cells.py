@@ -157,8 +157,8 @@ def settings(
 
     variant, model = cell.variant, cell.variant.model
     folder = str(data / cell.system)
-    given = {name: str(value) for name, value in (scale.network | dict(variant.network)).items()}
-    given |= {name: str(value) for name, value in (scale.train | dict(variant.train)).items()}
+    tables = (scale.network, variant.network, scale.train, variant.train)
+    given = {name: str(value) for table in tables for name, value in table.items()}
     if variant.sees == 0:
         given |= {"inference_frames": scale.network.get("frames", "30"), "anchor": "first"}
     elif variant.sees:

@@ -23,7 +23,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LIBVER = ("v108", "v108")
 """HDF5 1.8 (2008) and later read the files."""
 
-CHUNK_LENGTHS = (50, 25, 10, 5, 2, 1)
+CHUNK_LENGTHS: tuple[int, ...] = (50, 25, 10, 5, 2, 1)
 """Trajectories a chunk; divisors of the block that a renderer makes at once."""
 
 CHUNK_BYTES = 2**20
