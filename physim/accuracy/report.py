@@ -88,6 +88,7 @@ SLOPES = {
     ("dop853", "three_body"): 0.1,
     ("dop853", "n_body"): 0.1,
     ("gauss_radau", "mass_spring"): 0.5,
+    ("gauss_radau", "double_pendulum"): 0.5,
 }
 """How far the measured order of an adaptive method may be from theory; of all others, 0.1.
 
