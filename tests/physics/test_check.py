@@ -92,7 +92,7 @@ def test_a_wrong_order_is_found(monkeypatch, name, off):
 
     monkeypatch.setattr(studies, "convergence", one_is_off)
     broken = report._orders(full=False).broken
-    expected = {"leapfrog": 5, "dop853": 6, "gauss_radau": 1}[name]
+    expected = {"leapfrog": 5, "dop853": 6, "gauss_radau": 2}[name]
     assert len(broken) == expected
     assert all(f"orders: {name} on " in sentence for sentence in broken)
 
