@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import signal
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 
@@ -57,6 +58,19 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
+
+
+def precision_of(device: torch.device) -> Literal["bf16-mixed", "32-true"]:
+    """Bf16 where the device computes with it, else float32.
+
+    A processor without its instructions converts every number, and takes several times as long.
+    """
+    if device.type == "cuda":
+        has = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        can = torch.cpu.get_capabilities()
+        has = can.get("avx512_bf16", False) or can.get("amx_bf16", False)
+    return "bf16-mixed" if has else "32-true"
 
 
 def full_float32() -> None:

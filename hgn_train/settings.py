@@ -15,6 +15,8 @@ from typing import Any, Literal
 from hgn_train import models
 from physim.errors import PhysimError, unknown
 
+Precision = Literal["auto", "bf16-mixed", "32-true"]
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -31,7 +33,8 @@ class TrainSettings:
         weight_decay: Of AdamW.
         clip: Largest norm of the gradient; 0 for none.
         averaging: Decay of the averaged weights, which are what is evaluated; 0 for none.
-        precision: `bf16-mixed` or `32-true`.
+        precision: `bf16-mixed`, `32-true`, or `auto` for bf16 where the device computes with it;
+            the folder of a run says which it was.
         threads: Threads of PyTorch on a CPU; 0 for as many as it takes by itself.
         step: How an update runs: `eager`, as plain calls; `captured`, replayed from a CUDA graph;
             `auto` captures on a GPU that trains alone.
@@ -53,7 +56,7 @@ class TrainSettings:
     weight_decay: float = 0.0
     clip: float = 0.0
     averaging: float = 0.0
-    precision: Literal["bf16-mixed", "32-true"] = "32-true"
+    precision: Precision = "32-true"
     threads: int = 0
     step: Literal["auto", "eager", "captured"] = "auto"
     compile: bool = False
@@ -83,9 +86,9 @@ class TrainSettings:
             raise PhysimError(
                 f"learning_rate: got {self.learning_rate}, expected a number above 0"
             )
-        if self.precision not in ("bf16-mixed", "32-true"):
+        if self.precision not in (known := typing.get_args(Precision)):
             raise PhysimError(
-                f"precision: got '{self.precision}', expected one of bf16-mixed, 32-true"
+                f"precision: got '{self.precision}', expected one of {', '.join(known)}"
             )
         if self.step not in ("auto", "eager", "captured"):
             raise PhysimError(f"step: got '{self.step}', expected one of auto, eager, captured")
@@ -132,6 +135,14 @@ class RunSettings:
     preset: str
     network: Any
     train: TrainSettings
+
+    def decided(self, precision: Precision) -> RunSettings:
+        """The same settings, with this precision where it was left to the device."""
+        if self.train.precision != "auto":
+            return self
+        return dataclasses.replace(
+            self, train=dataclasses.replace(self.train, precision=precision)
+        )
 
     def to_json(self) -> str:
         """The settings as indented JSON."""

@@ -29,6 +29,7 @@ from hgn_train.conditions import (
     flushed_denormals,
     full_float32,
     keep_memory,
+    precision_of,
     stop_signals,
     threads,
 )
@@ -36,7 +37,7 @@ from hgn_train.log import Log, Pictures, Report
 from hgn_train.models.model import Batches
 from hgn_train.resume import restore, snapshot
 from hgn_train.scores import Scores
-from hgn_train.settings import RunSettings, TrainSettings
+from hgn_train.settings import RunSettings, TrainSettings, load
 from physim.errors import PhysimError
 
 COLLAPSED_SHARE = 0.1
@@ -123,11 +124,14 @@ def fit(
         raise PhysimError(f"out: got '{run}', which is a file; expected a folder")
     if devices != "auto" and int(devices) < 1:
         raise PhysimError(f"devices: got {devices}, expected a whole number from 1")
-    t = settings.train
     cpu = accelerator == "cpu" or not torch.cuda.is_available()
     if devices == "auto":
         devices = 1 if cpu else -1
-    fabric = Fabric(accelerator="cpu" if cpu else "cuda", devices=devices, precision=t.precision)
+    device = torch.device("cpu" if cpu else "cuda")
+    settings = settings.decided(load(run).train.precision if resume else precision_of(device))
+    t = settings.train
+    precision: Any = t.precision
+    fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
     fabric.launch()
     full_float32()
     if cpu:

@@ -88,7 +88,7 @@ def command(
         models.find("hgn").adapt(network, str(folder))
     resume = (out / "checkpoints" / checkpoint.LAST).is_file()
     wanted = settings_of(preset, str(folder), "hgn", network, of_train, system)
-    if resume and settings.load(out) != wanted:
+    if resume and (own := settings.load(out)) != wanted.decided(own.train.precision):
         raise PhysimError(f"{out}: holds a run with other settings; expected another --out")
     outcome = train.fit(wanted, out, resume, accelerator=device, progress=not quiet)
     click.echo(summary(outcome, out))

@@ -27,7 +27,7 @@ TRAIN = {
     "batch_size": "Trajectories, states or points an update.",
     "trajectories": "How many of the training split are used; 0 for all.",
     "learning_rate": "Of Adam, at its highest.",
-    "precision": "bf16-mixed or 32-true.",
+    "precision": "bf16-mixed, 32-true, or auto: bf16 where the device computes with it.",
     "seed": "Of weights, data order and noise.",
 }
 
@@ -181,7 +181,8 @@ def check_same(
     for part, words in parts:
         for name, value in settings.values(type(part), words).items():
             own = getattr(part, name)
-            check(name, value == own, words[name], own)
+            left_open = name == "precision" and value == "auto"
+            check(name, left_open or value == own, words[name], own)
 
 
 def implied(given: dict[str, Any]) -> dict[str, str]:

@@ -91,7 +91,7 @@ def settings_of(
 
 
 def changes(settings: Mapping[str, Any], system: str) -> dict[str, Any]:
-    """What a run has otherwise than its preset says now.
+    """What a run has otherwise than its preset says now; left to the device, bf16 is usual.
 
     Arguments:
         settings: Settings of the run, as its folder keeps them.
@@ -104,7 +104,7 @@ def changes(settings: Mapping[str, Any], system: str) -> dict[str, Any]:
         usual = settings_of(settings["preset"], "", settings["model"], system=system)
     except PhysimError:  # the preset has gone: nothing to compare with
         return {}
-    plain = json.loads(usual.to_json())
+    plain = json.loads(usual.decided("bf16-mixed").to_json())
     return {
         name: value
         for part in ("network", "train")

@@ -4,7 +4,7 @@
 | --- | --- | --- | --- |
 | paper | a GPU | the authors' HGN: maps of 4×4, convolutional H, GECO | 15,625 steps of 16 |
 | plus | a GPU | the authors' HGN++: vectors, MLP H, β-ELBO, from 5 frames | 50,000 steps of 128 |
-| small | a CPU | a light HGN++: 8 frames decoded of each rollout, bf16 | minutes on 2 cores |
+| small | a CPU | a light HGN++: 8 frames decoded of each rollout | minutes on 2 cores |
 | test | tests | as small as it can be | seconds |
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "paper": ({}, {}),
+    "paper": ({}, {"precision": "auto"}),
     "plus": (
         {
             "inference_frames": 5,
@@ -26,7 +26,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "objective": "elbo",
             "beta": 0.1,
         },
-        {"steps": 50_000, "batch_size": 128},
+        {"steps": 50_000, "batch_size": 128, "precision": "auto"},
     ),
     "small": (
         {
@@ -56,7 +56,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "final_learning_rate": 0.01,
             "clip": 0.02,
             "averaging": 0.998,
-            "precision": "bf16-mixed",
+            "precision": "auto",
             "threads": 1,  # a rollout is thousands of small operations: more threads only wait
             "evaluate_every": 500,
             "save_every": 500,

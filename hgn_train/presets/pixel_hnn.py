@@ -5,7 +5,7 @@
 | paper | a GPU | the authors': dense, 3 × 200 each way | 10,000 steps of 200 |
 | conv | a GPU | encoder and decoder of the HGN | 10,000 steps of 200 |
 | small | a CPU | as `paper` | 5,000 steps of 50, falling learning rate |
-| small-conv | a CPU | encoder and decoder of the small HGN, bf16 | the same, in steps of 32 |
+| small-conv | a CPU | encoder and decoder of the small HGN | the same, in steps of 32 |
 | test | tests | as small as it can be | seconds |
 """
 
@@ -41,7 +41,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "decoder": ((32,), (32,)),
             "shuffle": 2,
         },
-        SMALL | {"batch_size": 32, "precision": "bf16-mixed"},
+        SMALL | {"batch_size": 32, "precision": "auto"},
     ),
     "test": (
         {
