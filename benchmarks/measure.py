@@ -83,7 +83,19 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((row.split(":")[1].strip() for row in lines if row.startswith("model name")), "")
+    told = {name.strip(): text.strip() for name, _, text in (row.partition(":") for row in lines)}
+    model, flags = told.get("model name", ""), told.get("flags", "")
+    widest = next((text for flag, text in WIDEST.items() if flag in flags.split()), "")
+    return f"{model} ({widest})" if widest else model
+
+
+WIDEST = {
+    "amx_bf16": "AMX with bf16",
+    "avx512_bf16": "AVX-512 with bf16",
+    "avx512f": "AVX-512",
+    "avx2": "AVX2",
+}
+"""Instructions of a processor, the widest first: models of one name differ in them."""
 
 
 def table(title: str, rows: Sequence[dict[str, Any]]) -> str:

@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import median, save, table
 from hgn_train import step
-from hgn_train.conditions import keep_memory
+from hgn_train.conditions import keep_memory, precision_of
 from hgn_train.models.hgn import HGN
 from hgn_train.presets import settings_of
 
@@ -80,11 +80,17 @@ class Peaks:
     moved: float
 
 
+def precisions(device: torch.device) -> list[str]:
+    """Those that the device computes with."""
+    return ["float32", "bf16"] if precision_of(device) == "bf16-mixed" else ["float32"]
+
+
 def peaks(device: torch.device) -> Peaks:
     """Of a large matrix product of random numbers, and of a large copy."""
     n, size = (8192, 2**32) if device.type == "cuda" else (2048, 2**28)
     flops = {}
-    for name, kind in (("float32", torch.float32), ("bf16", torch.bfloat16)):
+    for name in precisions(device):
+        kind = torch.bfloat16 if name == "bf16" else torch.float32
         a, b = (torch.randn(n, n, device=device).to(kind) for _ in range(2))
         flops[name] = 2 * n**3 / timed(partial(torch.matmul, a, b), device)
     source = torch.empty(size, dtype=torch.uint8, device=device).random_()
@@ -286,7 +292,7 @@ def main(top: Peaks | None = None, only: str = "") -> dict[str, Any]:
     ]
     limits.append({"peak": "copy, read and written", "measured": f"{top.moved / 1e9:.3g} GB/s"})
     steps, parts = [], []
-    for precision in ("float32", "bf16"):
+    for precision in precisions(device):
         it = bench(PRESET, {}, device, precision)
         steps += whole(CASE, it, top, only)
         parts += taken_apart(it)

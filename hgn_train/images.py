@@ -14,6 +14,7 @@ from torch import Tensor
 from hgn_train import data
 from hgn_train.data import Batches, Source
 from hgn_train.scores import Scores
+from physim.errors import PhysimError
 
 if TYPE_CHECKING:
     from hgn_train.models import model
@@ -160,6 +161,14 @@ def adapt(network: dict[str, Any], folder: str) -> str:
 
     Returns:
         Name of the data's system.
+
+    Raises:
+        PhysimError: The frames go backward in time.
     """
-    network.setdefault("dt", data.open_source(folder).dt)
-    return system_of(network, folder)
+    source = data.open_source(folder)
+    if source.dt < 0:
+        raise PhysimError(
+            f"{folder}: its frames go backward in time (dt {source.dt:g}), expected a dt above 0"
+        )
+    network.setdefault("dt", source.dt)
+    return source.system

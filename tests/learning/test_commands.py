@@ -396,7 +396,16 @@ def test_resuming_with_the_settings_of_the_run(tiny_data, tiny_run, tmp_path, ca
     folder = shutil.copytree(tiny_run, tmp_path / "run")
     own = ["--model", "hgn", "--input", "pixels", "--data", f"{tiny_data}/", "--preset", "test"]
     own += ["--seed", "0", "--steps", "2e2", "--learning-rate", "0.0050", "--integrator"]
-    own += ["leapfrog", "--set", "encoder=[[8], [16]]", "--set", "transform=yes", "--quiet"]
+    own += [
+        "leapfrog",
+        "--precision",
+        "auto",
+        "--set",
+        "encoder=[[8], [16]]",
+        "--set",
+        "transform=yes",
+        "--quiet",
+    ]
     for words in ([], own):
         status, out, err = run(capsys, "fit", "--resume", "--out", folder, *words)
         assert status == 0, err
@@ -410,6 +419,19 @@ def test_resuming_is_about_what_is_said_alone(tiny_data, tmp_path, capsys):
     for more in (new, ["--resume"]):
         status, _, err = run(capsys, *words, *more)
         assert status == 0, err
+
+
+def test_frames_backward_in_time_are_refused(tmp_path, capsys):
+    import physim
+
+    folder = tmp_path / "backward"
+    physim.render("hgn/pendulum", folder, n=4, n_test=4, frames=4, resolution=16, dt=-0.125)
+    status, _, err = run(capsys, "fit", "--data", folder, "--out", tmp_path / "run")
+    assert status == 2
+    assert (
+        err
+        == f"Error: {folder}: its frames go backward in time (dt -0.125), expected a dt above 0\n"
+    )
 
 
 def test_the_help_of_fit_names_what_there_is(capsys):

@@ -4,6 +4,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from hgn_train import conditions
 
 FAULTS = """
 import resource, sys, torch
@@ -33,3 +36,26 @@ def test_memory_that_is_given_back_stays():
         faults[way] = int(found.stdout)
     pages = 8 * 2**26 / 2**21  # of 2 MiB at most
     assert faults["kept"] < pages / 2 < faults["as it is"]
+
+
+@pytest.mark.parametrize(
+    ("can", "expected"),
+    [
+        ({"avx2": True, "avx512_bf16": True}, "bf16-mixed"),
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": True}, "bf16-mixed"),
+        ({"avx2": True, "avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "32-true"),
+        ({"neon": True}, "32-true"),
+    ],
+)
+def test_bf16_where_the_processor_computes_with_it(can, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can)
+    assert conditions.precision_of(torch.device("cpu")) == expected
+
+
+@pytest.mark.parametrize(("has", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_bf16_where_the_gpu_does_not_emulate_it(has, expected, monkeypatch):
+    def supported(including_emulation=True):
+        return has or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert conditions.precision_of(torch.device("cuda")) == expected

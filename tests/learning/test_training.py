@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from hgn_train import checkpoint, train
-from hgn_train.presets import settings_of
+from hgn_train import checkpoint, settings, train
+from hgn_train.presets import changes, settings_of
 from physim.errors import PhysimError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning")
@@ -79,6 +79,39 @@ def test_trainings_in_threads_do_not_meet(tiny_data, tmp_path):
         assert list(pool.map(fit, "abcd")) == [60] * 4
     for name in "abcd":
         assert losses(tmp_path / name) == losses(tmp_path / "alone")
+
+
+def test_precision_left_to_the_device_stays_what_it_was(tiny_data, tmp_path, monkeypatch):
+    """As a run started it goes on, on whatever device; and only float32 is worth a word."""
+    short = {"steps": 20, "save_every": 10, "log_every": 5, "evaluate_every": 0}
+    chosen = settings_of("test", str(tiny_data), train=short | {"precision": "auto"})
+
+    def stop_at(line):
+        if line["step"] == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    curves = {}
+    for one, other in (("bf16-mixed", "32-true"), ("32-true", "bf16-mixed")):
+        run = tmp_path / one
+        monkeypatch.setattr(train, "precision_of", lambda device, one=one: one)
+        train.fit(chosen, run, accelerator="cpu", report=stop_at)
+        assert settings.load(run).train.precision == one
+        monkeypatch.setattr(train, "precision_of", lambda device, other=other: other)
+        assert train.fit(chosen, run, resume=True, accelerator="cpu").step == 20
+        assert settings.load(run).train.precision == one
+        whole = settings_of("test", str(tiny_data), train=short | {"precision": one})
+        train.fit(whole, tmp_path / f"{one}-asked-for", accelerator="cpu")
+        assert losses(run) == losses(tmp_path / f"{one}-asked-for")
+        curves[one] = losses(run)
+    assert curves["bf16-mixed"] != curves["32-true"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "named"), [("bf16-mixed", {}), ("32-true", {"precision": "32-true"})]
+)
+def test_float32_where_bf16_is_usual_is_named(precision, named):
+    small = settings_of("small", "", system="pendulum").decided(precision)
+    assert changes(json.loads(small.to_json()), "pendulum") == named
 
 
 def test_a_line_of_metrics_that_was_cut_off_does_no_harm(tiny_data, tmp_path):
