@@ -19,7 +19,7 @@ from hgn_train import checkpoint
 from hgn_train.densities import DENSITIES
 from hgn_train.evaluation.markdown import SYSTEMS
 from hgn_train.paper.figure import Need
-from hgn_train.presets import PRESETS, default, hgn
+from hgn_train.presets import PRESETS, default, minutes
 from physim.errors import PhysimError
 
 Say = Callable[[str], None]
@@ -53,9 +53,12 @@ class Training:
     @property
     def minutes(self) -> float:
         """About how long it takes on one core, evaluation included; 0 where nobody knows."""
-        known = hgn.MINUTES if self.need.model == "hgn" else MINUTES.get(self.need.model, {})
-        minutes = known.get(self.preset, {}).get(self.need.subject)
-        return 0 if minutes is None else minutes + 1
+        preset, subject = self.preset, self.need.subject
+        if self.need.model == "hgn":
+            about = minutes(preset, subject)
+        else:
+            about = MINUTES.get(self.need.model, {}).get(preset, {}).get(subject, 0)
+        return about and about + 1
 
     def commands(self) -> list[list[str]]:
         """The commands that make it, or go on with it."""
@@ -125,13 +128,13 @@ def duration(trainings: Sequence[Training], workers: int) -> str:
     Returns:
         A sentence.
     """
-    minutes = [training.minutes for training in trainings]
+    each = [training.minutes for training in trainings]
     named = ", ".join(str(training.need) for training in trainings)
     text = f"training what is missing: {named}"
     if workers > 1:
         text += f"; {workers} at a time"
-    if all(minutes):
-        text += f"; about {max(*minutes, sum(minutes) / workers):.0f} minutes"
+    if all(each):
+        text += f"; about {max(*each, sum(each) / workers):.0f} minutes"
     return text
 
 

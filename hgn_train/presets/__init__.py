@@ -7,7 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from hgn_train import models
+from hgn_train.conditions import precision_of
 from hgn_train.presets import hgn, hnn, nhf, pixel_hnn
 from hgn_train.settings import RunSettings, TrainSettings, filled
 from physim.errors import PhysimError, unknown
@@ -34,11 +37,17 @@ OF_SYSTEM: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
 
 
 def duration(preset: str, system: str) -> str:
-    """About how long a training of HGN takes, or what will show it."""
-    minutes = hgn.MINUTES.get(preset, {}).get(system)
-    if minutes is None:
+    """About how long a training of HGN takes on a CPU, or what will show it."""
+    about = minutes(preset, system)
+    if not about:
         return "the progress bar shows the time left"
-    return f"about {minutes} minutes of training on one core, then about one of evaluation"
+    return f"about {about:.0f} minutes of training on one core, then about one of evaluation"
+
+
+def minutes(preset: str, system: str) -> float:
+    """About how many a training of HGN takes on one core, as it computes; 0 where nobody knows."""
+    in_bf16 = precision_of(torch.device("cpu")) == "bf16-mixed"
+    return hgn.MINUTES.get(preset, {}).get(system, 0) * (1 if in_bf16 else hgn.IN_FLOAT32)
 
 
 def default(model: str) -> str:

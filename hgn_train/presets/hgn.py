@@ -109,3 +109,6 @@ MINUTES: dict[str, dict[str, int]] = {
     "small": {"mass_spring": 2, "pendulum": 11, "two_body": 10, "three_body": 9},
 }
 """About how long a training takes on one core of a current server, for the sentence of `auto`."""
+
+IN_FLOAT32 = 2.5
+"""How many times as long it takes on one of a server without bf16."""
