@@ -14,6 +14,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hgn_train.layers import Convolution, linear
+from physim.errors import PhysimError
+
+
+def check_blocks(blocks: Sequence[Sequence[int]]) -> None:
+    """Refuse blocks that make no encoder.
+
+    Arguments:
+        blocks: Widths of each.
+
+    Raises:
+        PhysimError: There is none, or one without a convolution.
+    """
+    if not blocks or not all(blocks):
+        got = [list(block) for block in blocks]
+        raise PhysimError(f"encoder: got {got}, expected at least one block, each with widths")
 
 
 class MapEncoder(nn.Module):

@@ -7,6 +7,7 @@ from typing import Literal
 
 from hgn_train import integrators
 from hgn_train.decoder import start_size
+from hgn_train.encoder import check_blocks
 from physim.errors import PhysimError
 
 Widths = tuple[tuple[int, ...], ...]
@@ -122,8 +123,7 @@ class HGNSettings:
                 raise PhysimError(f"{name}: got {getattr(self, name)}, expected a number from 0")
         if not 0 <= self.alpha < 1:
             raise PhysimError(f"alpha: got {self.alpha}, expected a number from 0 to below 1")
-        if not self.encoder:
-            raise PhysimError("encoder: got [], expected at least one block")
+        check_blocks(self.encoder)
         if self.state == "vector" and self.maps < 1:
             raise PhysimError(f"maps: got {self.maps}, expected a number above 0")
         if not 1 <= self.inference_frames <= self.frames:

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from hgn_train import images, integrators
 from hgn_train.autoencoder import Convolutional, Dense
 from hgn_train.decoder import start_size
+from hgn_train.encoder import check_blocks
 from hgn_train.hamiltonian import Joint, mlp_energy
 from hgn_train.images import Images, Rollout, pixels, rollout_errors, stacked
 from hgn_train.layers import start_orthogonal
@@ -111,6 +112,7 @@ class PixelHNNSettings:
                 f"inference_frames: got {self.inference_frames}, expected from 2 to "
                 f"{self.frames - 1}, fewer than the frames of a rollout"
             )
+        check_blocks(self.encoder)
         start_size(self.resolution, self.decoder, self.shuffle)
         integrators.find(self.integrator, separable=False)
 

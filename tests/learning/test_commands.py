@@ -253,6 +253,7 @@ BAD |= {
         ("hgn", "DATA", "encoder", '[["a"]]', "'[[\"a\"]]', expected lists of widths from 1"),
         ("hgn", "DATA", "encoder", "[5]", "'[5]', expected lists of widths from 1"),
         ("hgn", "DATA", "encoder", "[]", "[], expected at least one block"),
+        ("hgn", "DATA", "encoder", "[[8], []]", "[[8], []], expected at least one block, each"),
         ("hgn", "DATA", "beta", "-1", "-1.0, expected a number from 0"),
         ("hgn", "DATA", "consistency", "-1", "-1.0, expected a number from 0"),
         ("hgn", "DATA", "beta_delay", "-1", "-1, expected a number from 0"),
@@ -261,6 +262,7 @@ BAD |= {
         ("nhf", "circle", "hamiltonian", "5", "'5', expected widths from 1"),
         ("hnn", "DATA", "hidden", "5", "'5', expected widths from 1"),
         ("pixel-hnn", "DATA", "hamiltonian", "[-1]", "'[-1]', expected widths from 1"),
+        ("pixel-hnn", "DATA", "encoder", "[[]]", "[[]], expected at least one block, each"),
     )
 }
 BAD |= {
