@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import signal
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -68,7 +68,8 @@ def precision_of(device: torch.device) -> Literal["bf16-mixed", "32-true"]:
     if device.type == "cuda":
         has = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        can = torch.cpu.get_capabilities()
+        told: Any = getattr(torch.cpu, "get_capabilities", dict)  # 2.11 may lack it
+        can = told()
         has = can.get("avx512_bf16", False) or can.get("amx_bf16", False)
     return "bf16-mixed" if has else "32-true"
 

@@ -52,6 +52,11 @@ def test_bf16_where_the_processor_computes_with_it(can, expected, monkeypatch):
     assert conditions.precision_of(torch.device("cpu")) == expected
 
 
+def test_float32_where_nobody_can_say(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert conditions.precision_of(torch.device("cpu")) == "32-true"
+
+
 @pytest.mark.parametrize(("has", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_bf16_where_the_gpu_does_not_emulate_it(has, expected, monkeypatch):
     def supported(including_emulation=True):
