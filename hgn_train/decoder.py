@@ -106,7 +106,7 @@ class Decoder(nn.Module):
         x = torch.cat([constant, x], 1).contiguous(memory_format=torch.channels_last)
         for layers in self.blocks:
             for layer in layers:
-                x = functional.leaky_relu(layer(x), self.slope)
+                x = layer(x, self.slope)
         x = self.out(x).float()
         if self.shuffle > 1:
             x = functional.pixel_shuffle(x, self.shuffle)

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from hgn_train.layers import Convolution, linear
 from physim.errors import PhysimError
 
+SLOPE = 0.01
+"""Of the leaky ReLU of `VectorEncoder` below zero."""
+
 
 def check_blocks(blocks: Sequence[Sequence[int]]) -> None:
     """Refuse blocks that make no encoder.
@@ -128,7 +131,7 @@ class VectorEncoder(nn.Module):
         """Mean and log σ of z, each (batch, latent)."""
         x = frames
         for layer in self.layers:
-            x = nn.functional.leaky_relu(layer(x))
+            x = layer(x, SLOPE)
         features = x.flatten(1)
         if self.moments is not None:
             features = torch.cat([features, self.moments(frames)], 1)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hgn_train import convolution
+
 
 def start_weights(layer: nn.Linear | nn.Conv2d) -> None:
     """Start a layer as the authors' framework does: truncated normal of 1/√fan_in, bias 0.
@@ -76,13 +78,17 @@ class Convolution(nn.Conv2d):
         self.size_out = (size + total - kernel) // stride + 1
         start_weights(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The maps after the convolution."""
+    def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
+        """The maps after the convolution, and after a leaky ReLU where its slope is given."""
         first, last = self.pad
-        if first == last:
-            return functional.conv2d(x, self.weight, self.bias, self.stride, first)
-        x = functional.pad(x, (first, last, first, last))
-        return functional.conv2d(x, self.weight, self.bias, self.stride)
+        usual = (self.kernel_size[0], self.stride[0], first, last) == (3, 1, 1, 1)
+        if usual and self.bias is not None and convolution.suits(x):
+            return convolution.leaky(x, self.weight, self.bias, slope)
+        if first != last:
+            x = functional.pad(x, (first, last, first, last))
+            first = 0
+        y = functional.conv2d(x, self.weight, self.bias, self.stride, first)
+        return y if slope == 1 else functional.leaky_relu(y, slope)
 
     def matrix(self) -> Tensor:
         """The convolution without its bias as a matrix of flattened maps, (outputs, inputs)."""
@@ -125,8 +131,11 @@ class UpsamplingConvolution(nn.Conv2d):
         self.register_buffer("spread", torch.kron(side, side), persistent=False)
         start_weights(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The maps after the convolution, twice as large."""
+    def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
+        """The maps after the convolution, twice as large, and after a leaky ReLU if given."""
+        if self.bias is not None and convolution.suits(x, 2):
+            return convolution.leaky(x, self.weight, self.bias, slope, 2)
         with torch.autocast(x.device.type, enabled=False):  # add first, round afterwards
             kernel = (self.weight.flatten(2) @ self.spread.T).unflatten(2, (4, 4)).transpose(0, 1)
-        return functional.conv_transpose2d(x, kernel, self.bias, 2, 1)
+        y = functional.conv_transpose2d(x, kernel, self.bias, 2, 1)
+        return y if slope == 1 else functional.leaky_relu(y, slope)

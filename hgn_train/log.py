@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,23 @@ def lines(run: Path) -> list[dict[str, Any]]:
     if found and not found[-1].endswith("}"):
         found.pop()
     return [json.loads(line) for line in found]
+
+
+@contextlib.contextmanager
+def compiling(said: bool) -> Iterator[None]:
+    """A word where what is done meanwhile takes long, as compiling does.
+
+    Arguments:
+        said: Whether there is one at all.
+    """
+    text = "Compiling kernels for this machine; later runs start at once."
+    timer = threading.Timer(1.5, print, [text], {"file": sys.stderr})
+    if said:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Log:

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hgn_train import checkpoint, data, models, step
+from hgn_train import checkpoint, convolution, data, models, step
 from hgn_train.checkpoint import Checkpoint
 from hgn_train.conditions import (
     deterministic,
@@ -33,7 +33,7 @@ from hgn_train.conditions import (
     stop_signals,
     threads,
 )
-from hgn_train.log import Log, Pictures, Report
+from hgn_train.log import Log, Pictures, Report, compiling
 from hgn_train.models.model import Batches
 from hgn_train.resume import restore, snapshot
 from hgn_train.scores import Scores
@@ -179,6 +179,9 @@ def fit(
     update.sums = sums
     generator = torch.Generator(device=fabric.device)
     reference = material.reference(train, held_out)
+    if cpu and not t.compile and any(isinstance(part, nn.Conv2d) for part in model.modules()):
+        with compiling(progress):
+            convolution.prepare()
     log = Log(run, t, first, report, progress) if fabric.is_global_zero else None
     started, began = time.perf_counter(), time.process_time()
     stopped = ""
