@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
+import numba
+import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from hgn_train import winograd
+from physim.kernels import Kernel
 
 PARTS = 8
 """Of a batch."""
@@ -28,12 +29,15 @@ PARTS = 8
 TILES = 64
 """That are worked on at once: what they are at their points stays in the cache."""
 
+_alone = threading.Lock()
+"""Held where Numba found no OpenMP and no TBB: its own threads take one call at a time."""
+
 _library = contextvars.ContextVar("library", default=False)
 
 
 @contextlib.contextmanager
 def by_library() -> Iterator[None]:
-    """Have PyTorch's library do all convolutions meanwhile, as for second derivatives."""
+    """Have PyTorch's library do all convolutions meanwhile, as where the two are compared."""
     token = _library.set(True)
     try:
         yield
@@ -43,7 +47,8 @@ def by_library() -> Iterator[None]:
 
 def prepare() -> None:
     """Compile the kernels, once a machine, or load what was compiled."""
-    _ = winograd.forward.compiled, winograd.backward.compiled
+    loaded(winograd.forward)
+    loaded(winograd.backward)
 
 
 def suits(x: Tensor, factor: int = 1) -> bool:
@@ -80,8 +85,20 @@ def leaky(x: Tensor, weight: Tensor, bias: Tensor, slope: float = 1.0, factor: i
     return Leaky.apply(x, weight, bias, slope, factor)
 
 
+def leaky_relu(y: Tensor, slope: float) -> Tensor:
+    """Leaky ReLU, or nothing where the slope below zero is that above."""
+    return y if slope == 1 else functional.leaky_relu(y, slope)
+
+
+def plainly(x: Tensor, weight: Tensor, bias: Tensor, slope: float, factor: int) -> Tensor:
+    """As `leaky`, by PyTorch's library."""
+    if factor > 1:
+        x = functional.interpolate(x, scale_factor=float(factor), mode="nearest")
+    return leaky_relu(functional.conv2d(x, weight, bias, padding=1), slope)
+
+
 class Leaky(torch.autograd.Function):
-    """`leaky` with its gradients; second derivatives are refused."""
+    """`leaky` with its gradients; where these are differentiated again, the library makes them."""
 
     @staticmethod
     def forward(  # noqa: D102
@@ -90,25 +107,29 @@ class Leaky(torch.autograd.Function):
         data, kernel, output = winograd.matrices(factor)
         g = torch.from_numpy(kernel)
         at_points = torch.einsum("ia,jb,kcab->ijck", g, g, weight).flatten(0, 1)
-        x = channels_last(x)
-        batch, height, width, _ = x.shape
+        maps = channels_last(x)
+        batch, height, width, _ = maps.shape
         y = x.new_empty(batch, factor * height, factor * width, len(weight))
         step = winograd.TILE // factor
         group = max(1, TILES * winograd.TILE**2 // (height * width * factor**2))
-        work = partial(
-            winograd.forward.compiled,
-            x.numpy(), full(at_points), bias.detach().numpy(), slope, data, output, step,
-            y.numpy(), group,
+        call(
+            winograd.forward, maps.numpy(), full(at_points), bias.detach().numpy(), slope, data,
+            output, step, y.numpy(), group, edges(batch, group),
         )  # fmt: skip
-        in_parts(lambda part, start, stop: work(start, stop), batch, group)
-        ctx.save_for_backward(x, y, at_points)
+        ctx.save_for_backward(x, weight, bias, y, at_points)
         ctx.slope, ctx.factor, ctx.group = slope, factor, group
         return y.permute(0, 3, 1, 2)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
-        x, y, at_points = ctx.saved_tensors
+        x, weight, bias, y, at_points = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            again = plainly(x, weight, bias, ctx.slope, ctx.factor)
+            leaves = (x, weight, bias)
+            asked = [one for one, need in zip(leaves, ctx.needs_input_grad, strict=False) if need]
+            found = iter(torch.autograd.grad(again, asked, gradient, create_graph=True))
+            return tuple(next(found) if need else None for need in ctx.needs_input_grad)
+        x = channels_last(x)
         data, kernel, output = winograd.matrices(ctx.factor)
         batch, channels, outputs = len(x), x.shape[-1], y.shape[-1]
         asked = ctx.needs_input_grad[0]
@@ -116,16 +137,11 @@ class Leaky(torch.autograd.Function):
         wide = outputs + -outputs % winograd.LANES
         of_weights = x.new_zeros(PARTS, len(at_points), channels, wide)
         of_biases = x.new_zeros(PARTS, outputs)
-        work = partial(
-            winograd.backward.compiled,
-            x.numpy(), y.numpy(), channels_last(gradient).numpy(), full(at_points.mT), ctx.slope,
-            data, output, winograd.TILE // ctx.factor, of_x.numpy(), ctx.group,
+        call(
+            winograd.backward, x.numpy(), y.numpy(), channels_last(gradient).numpy(),
+            full(at_points.mT), ctx.slope, data, output, winograd.TILE // ctx.factor, of_x.numpy(),
+            ctx.group, of_weights.numpy(), of_biases.numpy(), edges(batch, ctx.group),
         )  # fmt: skip
-
-        def call(part: int, start: int, stop: int) -> None:
-            work(of_weights[part].numpy(), of_biases[part].numpy(), start, stop)
-
-        in_parts(call, batch, ctx.group)
         g = torch.from_numpy(kernel)
         at_points = of_weights.sum(0)[..., :outputs].unflatten(0, (len(g), len(g)))
         of_weight = torch.einsum("ia,jb,ijck->kcab", g, g, at_points)
@@ -144,24 +160,34 @@ def full(at_points: Tensor) -> Any:
     return functional.pad(at_points, (0, missing)).contiguous().numpy()
 
 
-def in_parts(call: Callable[[int, int, int], None], batch: int, group: int) -> None:
-    """Divide a batch among PyTorch's number of threads.
-
-    Arguments:
-        call: What each part is given to: its number, the first of the batch, and the one after
-            the last.
-        batch: How many there are.
-        group: Parts are multiples of it.
-    """
+def edges(batch: int, group: int) -> np.ndarray:
+    """Where the parts of a batch begin, at multiples of `group`, and where it ends."""
     groups = -(-batch // group)
-    edges = [min(batch, groups * part // PARTS * group) for part in range(PARTS + 1)]
-    jobs = [
-        job for job in zip(range(PARTS), edges[:-1], edges[1:], strict=True) if job[1] < job[2]
-    ]
-    threads = min(torch.get_num_threads(), len(jobs))
-    if threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda job: call(*job), jobs))
-    else:
-        for job in jobs:
-            call(*job)
+    return np.minimum(batch, groups * np.arange(PARTS + 1) // PARTS * group)
+
+
+def call(kernel: Kernel, *arguments: Any) -> None:
+    """Run a kernel on PyTorch's number of threads."""
+    compiled = loaded(kernel)
+    before = numba.get_num_threads()
+    most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    alone = _alone if numba.threading_layer() == "workqueue" else contextlib.nullcontext()
+    numba.set_num_threads(min(torch.get_num_threads(), most))
+    try:
+        with alone:
+            compiled(*arguments)
+    finally:
+        numba.set_num_threads(before)
+
+
+def loaded(kernel: Kernel) -> Callable[..., Any]:
+    """The machine code, with Numba's threads started.
+
+    Where they are OpenMP's, starting them sets PyTorch's number too, which is put back.
+    """
+    threads = torch.get_num_threads()
+    compiled = kernel.compiled
+    numba.get_num_threads()
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    return compiled

@@ -106,8 +106,8 @@ class Decoder(nn.Module):
         x = torch.cat([constant, x], 1).contiguous(memory_format=torch.channels_last)
         for layers in self.blocks:
             for layer in layers:
-                x = layer(x, self.slope)
-        x = self.out(x).float()
+                x = layer.leaky(x, self.slope)
+        x = self.out.leaky(x).float()
         if self.shuffle > 1:
             x = functional.pixel_shuffle(x, self.shuffle)
         return torch.sigmoid(x)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -116,7 +117,7 @@ class VectorEncoder(nn.Module):
                 layer = Convolution(channels, width, 3, 2 if index == 0 else 1, size=size)
                 layers.append(layer)
                 channels, size = width, layer.size_out
-        self.layers = nn.ModuleList(layers)
+        self.layers: Any = nn.ModuleList(layers)
         seen = channels * size * size + (self.moments.size if self.moments is not None else 0)
         self.head = linear(seen, 2 * latent)
         if self.moments is not None:  # corrections, of which most are noise: start without them
@@ -131,7 +132,7 @@ class VectorEncoder(nn.Module):
         """Mean and log σ of z, each (batch, latent)."""
         x = frames
         for layer in self.layers:
-            x = layer(x, SLOPE)
+            x = layer.leaky(x, SLOPE)
         features = x.flatten(1)
         if self.moments is not None:
             features = torch.cat([features, self.moments(frames)], 1)

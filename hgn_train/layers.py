@@ -78,17 +78,25 @@ class Convolution(nn.Conv2d):
         self.size_out = (size + total - kernel) // stride + 1
         start_weights(self)
 
-    def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
-        """The maps after the convolution, and after a leaky ReLU where its slope is given."""
+    def forward(self, x: Tensor) -> Tensor:
+        """The maps after the convolution."""
         first, last = self.pad
-        usual = (self.kernel_size[0], self.stride[0], first, last) == (3, 1, 1, 1)
+        if first == last:
+            return functional.conv2d(x, self.weight, self.bias, self.stride, first)
+        x = functional.pad(x, (first, last, first, last))
+        return functional.conv2d(x, self.weight, self.bias, self.stride)
+
+    def leaky(self, x: Tensor, slope: float = 1.0) -> Tensor:
+        """The maps after the convolution and a leaky ReLU, in fewer operations where that can be.
+
+        Arguments:
+            x: Maps, (batch, channel, height, width).
+            slope: Of the leaky ReLU below zero; 1 for none.
+        """
+        usual = (self.kernel_size[0], self.stride[0], *self.pad) == (3, 1, 1, 1)
         if usual and self.bias is not None and convolution.suits(x):
             return convolution.leaky(x, self.weight, self.bias, slope)
-        if first != last:
-            x = functional.pad(x, (first, last, first, last))
-            first = 0
-        y = functional.conv2d(x, self.weight, self.bias, self.stride, first)
-        return y if slope == 1 else functional.leaky_relu(y, slope)
+        return convolution.leaky_relu(self(x), slope)
 
     def matrix(self) -> Tensor:
         """The convolution without its bias as a matrix of flattened maps, (outputs, inputs)."""
@@ -131,11 +139,14 @@ class UpsamplingConvolution(nn.Conv2d):
         self.register_buffer("spread", torch.kron(side, side), persistent=False)
         start_weights(self)
 
-    def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
-        """The maps after the convolution, twice as large, and after a leaky ReLU if given."""
-        if self.bias is not None and convolution.suits(x, 2):
-            return convolution.leaky(x, self.weight, self.bias, slope, 2)
+    def forward(self, x: Tensor) -> Tensor:
+        """The maps after the convolution, twice as large."""
         with torch.autocast(x.device.type, enabled=False):  # add first, round afterwards
             kernel = (self.weight.flatten(2) @ self.spread.T).unflatten(2, (4, 4)).transpose(0, 1)
-        y = functional.conv_transpose2d(x, kernel, self.bias, 2, 1)
-        return y if slope == 1 else functional.leaky_relu(y, slope)
+        return functional.conv_transpose2d(x, kernel, self.bias, 2, 1)
+
+    def leaky(self, x: Tensor, slope: float = 1.0) -> Tensor:
+        """The same and a leaky ReLU, as `Convolution.leaky`."""
+        if self.bias is not None and convolution.suits(x, 2):
+            return convolution.leaky(x, self.weight, self.bias, slope, 2)
+        return convolution.leaky_relu(self(x), slope)

@@ -14,8 +14,8 @@ same steps backwards, with each matrix transposed.
 Where maps are upsampled by 2 first (nearest), the 6 inputs of a side are 4 pixels, two of them
 twice. Then B d is zero at the point -1, so 25 products do, and the upsampled maps are never made.
 
-Tiles are worked on in groups that stay in the cache. A call covers a range of the maps and
-releases the GIL, so that threads share the work; see `hgn_train/convolution.py`.
+Tiles are worked on in groups that stay in the cache, and threads share the batch; what PyTorch
+needs to differentiate it is in `hgn_train/convolution.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -102,7 +102,6 @@ def _block(rows: int, width: int) -> Any:
         def generate(context, builder, signature, arguments):
             a, a_row, a_column, b, b_row, depth, c, c_row, add = arguments
             number = ir.IntType(32)
-            none = ir.Constant(vector, ir.Undefined)
             everywhere = ir.Constant(ir.VectorType(number, width), None)
             fma = cgutils.get_or_insert_function(
                 builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{width}f32"
@@ -116,21 +115,10 @@ def _block(rows: int, width: int) -> Any:
 
             places = [at(down(c, c_row, i), vector) for i in range(rows)]
             adds = builder.icmp_signed("!=", add, integer(0))
+            none, zero = ir.Constant(vector, ir.Undefined), ir.Constant(vector, None)
+            first = [builder.select(adds, builder.load(to, align=4), zero) for to in places]
             before = builder.block
-            reads = builder.append_basic_block("reads")
-            starts = builder.append_basic_block("starts")
-            loop = builder.append_basic_block("loop")
-            end = builder.append_basic_block("end")
-            builder.cbranch(adds, reads, starts)
-            builder.position_at_end(reads)
-            old = [builder.load(place, align=4) for place in places]
-            builder.branch(starts)
-            builder.position_at_end(starts)
-            zero = ir.Constant(vector, None)
-            first = [builder.phi(vector) for _ in range(rows)]
-            for value, known in zip(first, old, strict=True):
-                value.add_incoming(zero, before)
-                value.add_incoming(known, reads)
+            loop, end = builder.append_basic_block("loop"), builder.append_basic_block("end")
             builder.branch(loop)
 
             builder.position_at_end(loop)
@@ -153,7 +141,7 @@ def _block(rows: int, width: int) -> Any:
             starting = [integer(0), a, b, *first]
             loops = [index, left, right, *sums]
             for phi, one, other in zip(loops, starting, [*following, *later], strict=True):
-                phi.add_incoming(one, starts)
+                phi.add_incoming(one, before)
                 phi.add_incoming(other, loop)
 
             builder.position_at_end(end)
@@ -260,30 +248,9 @@ def framed(maps, inside):
                 inside[edge + i, edge + j, k] = maps[i, j, k]
 
 
-F1, F2, F3, F4 = (types.Array(types.float32, n, "C") for n in (1, 2, 3, 4))
-
-
-@kernel(
-    types.void(
-        F4, F3, F1, types.float32, F2, F2, types.intp, F4, types.intp, types.intp, types.intp
-    )
-)
-def forward(x, weight, bias, slope, data, output, step, y, group, start, stop):
-    """Leaky ReLU of a convolution, for a range of the batch.
-
-    Arguments:
-        x: Input maps, (batch, height, width, channel).
-        weight: At the points, (point, channel of x, channel of y rounded up to `LANES`).
-        bias: (channel of y,).
-        slope: Of the leaky ReLU below zero; 1 for none.
-        data: B.
-        output: A.
-        step: Pixels of x from tile to tile.
-        y: What is written, (batch, height, width, channel).
-        group: How many of the batch are worked on at once.
-        start: The first of the batch.
-        stop: The one after the last.
-    """
+@subroutine
+def _forward(x, weight, bias, slope, data, output, step, y, group, start, stop):
+    """`forward` from one edge to the next."""
     points = data.shape[0]
     _, height, width, channels = x.shape
     _, rows, columns, outputs = y.shape
@@ -312,34 +279,12 @@ def forward(x, weight, bias, slope, data, output, step, y, group, start, stop):
                         y[group_start + n, i, j, k] = value if value > 0 else slope * value
 
 
-@kernel(
-    types.void(
-        F4, F4, F4, F3, types.float32, F2, F2, types.intp, F4, types.intp,
-        F3, F1, types.intp, types.intp,
-    )
-)  # fmt: skip
-def backward(
+@subroutine
+def _backward(
     x, y, gradient, weight, slope, data, output, step, x_gradient, group,
     weight_gradient, bias_gradient, start, stop,
 ):  # fmt: skip
-    """The gradients of `forward` for a range of the batch.
-
-    Arguments:
-        x: Input maps.
-        y: Output maps.
-        gradient: With respect to y.
-        weight: At the points, (point, channel of y, channel of x rounded up to `LANES`).
-        slope: Of the leaky ReLU.
-        data: B.
-        output: A.
-        step: Pixels of x from tile to tile.
-        x_gradient: With respect to x, written; of no numbers where it is not asked for.
-        group: How many of the batch are worked on at once.
-        weight_gradient: With respect to the weights at the points, added up, as in `forward`.
-        bias_gradient: With respect to the bias, added up.
-        start: The first of the batch.
-        stop: The one after the last.
-    """
+    """`backward` from one edge to the next."""
     points = data.shape[0]
     _, height, width, channels = x.shape
     _, rows, columns, outputs = y.shape
@@ -381,3 +326,66 @@ def backward(
                     for j in range(width):
                         for k in range(channels):
                             x_gradient[group_start + n, i, j, k] = added[i + 1, j + 1, k]
+
+
+F1, F2, F3, F4 = (types.Array(types.float32, n, "C") for n in (1, 2, 3, 4))
+EDGES = types.Array(types.intp, 1, "C")
+
+
+@kernel(
+    types.void(F4, F3, F1, types.float32, F2, F2, types.intp, F4, types.intp, EDGES),
+    parallel=True,
+)
+def forward(x, weight, bias, slope, data, output, step, y, group, edges):
+    """Leaky ReLU of a convolution.
+
+    Arguments:
+        x: Input maps, (batch, height, width, channel).
+        weight: At the points, (point, channel of x, channel of y rounded up to `LANES`).
+        bias: (channel of y,).
+        slope: Of the leaky ReLU below zero; 1 for none.
+        data: B.
+        output: A.
+        step: Pixels of x from tile to tile.
+        y: What is written, (batch, height, width, channel).
+        group: How many of the batch are worked on at once.
+        edges: Where the parts of the batch begin, which threads share, and its end.
+    """
+    for part in prange(len(edges) - 1):
+        start, stop = edges[part], edges[part + 1]
+        _forward(x, weight, bias, slope, data, output, step, y, group, start, stop)
+
+
+@kernel(
+    types.void(
+        F4, F4, F4, F3, types.float32, F2, F2, types.intp, F4, types.intp,
+        F4, F2, EDGES,
+    ),
+    parallel=True,
+)  # fmt: skip
+def backward(
+    x, y, gradient, weight, slope, data, output, step, x_gradient, group,
+    weight_gradients, bias_gradients, edges,
+):  # fmt: skip
+    """The gradients of `forward`.
+
+    Arguments:
+        x: Input maps.
+        y: Output maps.
+        gradient: With respect to y.
+        weight: At the points, (point, channel of y, channel of x rounded up to `LANES`).
+        slope: Of the leaky ReLU.
+        data: B.
+        output: A.
+        step: Pixels of x from tile to tile.
+        x_gradient: With respect to x, written; of no numbers where it is not asked for.
+        group: How many of the batch are worked on at once.
+        weight_gradients: Of each part with respect to the weights at the points, added up.
+        bias_gradients: Of each part with respect to the bias, added up.
+        edges: Of the parts.
+    """
+    for part in prange(len(edges) - 1):
+        _backward(
+            x, y, gradient, weight, slope, data, output, step, x_gradient, group,
+            weight_gradients[part], bias_gradients[part], edges[part], edges[part + 1],
+        )  # fmt: skip

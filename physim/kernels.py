@@ -39,16 +39,19 @@ class Kernel:
     complex steps.
     """
 
-    def __init__(self, python: Callable[..., Any], signature: Any) -> None:
+    def __init__(self, python: Callable[..., Any], signature: Any, parallel: bool = False) -> None:
         self.python = python
         self.signature = signature
+        self.parallel = parallel
         self.__name__ = python.__name__
         self.__doc__ = python.__doc__
 
     @cached_property
     def compiled(self) -> Callable[..., Any]:
         """The machine code: releases the GIL, raises nothing."""
-        compiler = numba.njit(self.signature, nogil=True, cache=True, error_model="numpy")
+        compiler = numba.njit(
+            self.signature, nogil=True, cache=True, error_model="numpy", parallel=self.parallel
+        )
         return compiler(self.python)
 
     def __call__(self, *args: Any) -> Any:
@@ -56,13 +59,14 @@ class Kernel:
         return self.compiled(*args)
 
 
-def kernel(signature: Any) -> Callable[[Callable[..., Any]], Kernel]:
+def kernel(signature: Any, parallel: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
     """Declare the signature of a function that is to be compiled on first use.
 
     Arguments:
         signature: One of the signatures of this module, or any other Numba signature.
+        parallel: Whether loops over `numba.prange` are shared among Numba's threads.
 
     Returns:
         A decorator.
     """
-    return lambda python: Kernel(python, signature)
+    return lambda python: Kernel(python, signature, parallel)
