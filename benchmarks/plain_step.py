@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hgn_train.convolution import by_library
 from hgn_train.decoder import Decoder
 from hgn_train.models.hgn import HGN
 
@@ -38,7 +39,8 @@ def loss(model: HGN, batch: dict[str, Tensor], draws: dict[str, Tensor]) -> Tens
         (image[:, t] - colour) / model.deviation if s.standardize else image[:, t]
         for t in range(s.inference_frames)
     ]
-    mean, log_sigma = model.encoder(torch.cat(frames, 1))
+    with by_library():
+        mean, log_sigma = model.encoder(torch.cat(frames, 1))
     z = mean + torch.exp(log_sigma) * draws["noise"].to(kind) if s.stochastic else mean
     q, p = model.transform(z).chunk(2, 1)
 

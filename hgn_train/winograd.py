@@ -91,7 +91,12 @@ def matrices(factor: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _block(rows: int, width: int) -> Any:
-    """C ← A B, or C + A B, for `rows` × `width` numbers of C, all of which stay in registers."""
+    """C ← A B, or C + A B, for `rows` × `width` numbers of C, all of which stay in registers.
+
+    Numba finds no vectors in such loops, so the loop over the inner dimension is written in LLVM's
+    own terms: a row of B at a time is multiplied by one number of each row of A. Addresses and
+    strides are in bytes.
+    """
     vector = ir.VectorType(ir.FloatType(), width)
     integer = ir.IntType(64)
 
@@ -103,8 +108,8 @@ def _block(rows: int, width: int) -> Any:
             a, a_row, a_column, b, b_row, depth, c, c_row, add = arguments
             number = ir.IntType(32)
             everywhere = ir.Constant(ir.VectorType(number, width), None)
-            fma = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{width}f32"
+            add_product = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{width}f32"
             )
 
             def at(address, kind):
@@ -130,7 +135,7 @@ def _block(rows: int, width: int) -> Any:
                 one = builder.load(at(down(left, a_row, i), ir.FloatType()), align=4)
                 one = builder.insert_element(none, one, number(0))
                 all_alike = builder.shuffle_vector(one, none, everywhere)
-                later.append(builder.call(fma, [all_alike, line, value]))
+                later.append(builder.call(add_product, [all_alike, line, value]))
             following = [
                 builder.add(index, integer(1)),
                 builder.add(left, a_column),

@@ -57,6 +57,11 @@ def figures_table() -> str:
         for row in rows_of("performance.md", "times h5py")
         if row["read"] == "physim, 2 threads"
     )
+    step = next(
+        row
+        for row in rows_of("performance.md", "times as fast as plain")
+        if row["step"] == "float32"
+    )
     energy = max(float(row["energy"]) for row in rows_of("accuracy.md", "closest at a frame"))
     shares: dict[str, list[float]] = {}
     for row in rows_of("results.md", "share explained, test"):
@@ -77,6 +82,11 @@ def figures_table() -> str:
             "reading, decoded, two cores",
             f"{read['GB/s']} GB/s, {read['times h5py']} times h5py",
             "[performance](docs/performance.md)",
+        ),
+        (
+            "a training step of the paper's HGN, 16 rollouts of 30 frames, two cores",
+            f"{step['seconds a step']} s, {step['times as fast as plain']} times as fast as plain",
+            "[performance](docs/performance.md#training)",
         ),
         (
             "worst energy error over 30 frames of 10,000 trajectories, all systems",

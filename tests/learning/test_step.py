@@ -2,8 +2,8 @@
 
 The truth is `benchmarks/plain_step.py` in float64: frame by frame, with gradients of H by autograd
 and textbook leapfrog. It shares weights with what is tested, and none of its shortcuts: closed
-gradients, unfolded convolutions, kept kicks, upsampling inside of convolutions, frames decoded
-together, channels-last.
+gradients, unfolded convolutions, kept kicks, upsampling inside of convolutions, Winograd's
+algorithm, frames decoded together, channels-last.
 """
 
 import contextlib
