@@ -23,8 +23,8 @@ from torch.nn import functional
 from hgn_train import winograd
 from physim.kernels import Kernel
 
-PARTS = 8
-"""Of a batch."""
+PARTS, SUMS = 64, 8
+"""Into how many a batch is divided, and where each has sums of its own, which take memory."""
 
 TILES = 64
 """That are worked on at once: what they are at their points stays in the cache."""
@@ -114,7 +114,7 @@ class Leaky(torch.autograd.Function):
         group = max(1, TILES * winograd.TILE**2 // (height * width * factor**2))
         call(
             winograd.forward, maps.numpy(), full(at_points), bias.detach().numpy(), slope, data,
-            output, step, y.numpy(), group, edges(batch, group),
+            output, step, y.numpy(), group, edges(batch, group, PARTS),
         )  # fmt: skip
         ctx.save_for_backward(x, weight, bias, y, at_points)
         ctx.slope, ctx.factor, ctx.group = slope, factor, group
@@ -135,12 +135,12 @@ class Leaky(torch.autograd.Function):
         asked = ctx.needs_input_grad[0]
         of_x = torch.empty_like(x) if asked else x.new_empty(0, 0, 0, 0)
         wide = outputs + -outputs % winograd.LANES
-        of_weights = x.new_zeros(PARTS, len(at_points), channels, wide)
-        of_biases = x.new_zeros(PARTS, outputs)
+        of_weights = x.new_zeros(SUMS, len(at_points), channels, wide)
+        of_biases = x.new_zeros(SUMS, outputs)
         call(
             winograd.backward, x.numpy(), y.numpy(), channels_last(gradient).numpy(),
             full(at_points.mT), ctx.slope, data, output, winograd.TILE // ctx.factor, of_x.numpy(),
-            ctx.group, of_weights.numpy(), of_biases.numpy(), edges(batch, ctx.group),
+            ctx.group, of_weights.numpy(), of_biases.numpy(), edges(batch, ctx.group, SUMS),
         )  # fmt: skip
         g = torch.from_numpy(kernel)
         at_points = of_weights.sum(0)[..., :outputs].unflatten(0, (len(g), len(g)))
@@ -160,10 +160,10 @@ def full(at_points: Tensor) -> Any:
     return functional.pad(at_points, (0, missing)).contiguous().numpy()
 
 
-def edges(batch: int, group: int) -> np.ndarray:
+def edges(batch: int, group: int, parts: int) -> np.ndarray:
     """Where the parts of a batch begin, at multiples of `group`, and where it ends."""
     groups = -(-batch // group)
-    return np.minimum(batch, groups * np.arange(PARTS + 1) // PARTS * group)
+    return np.minimum(batch, groups * np.arange(parts + 1) // parts * group)
 
 
 def call(kernel: Kernel, *arguments: Any) -> None:

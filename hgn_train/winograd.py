@@ -358,7 +358,8 @@ def forward(x, weight, bias, slope, data, output, step, y, group, edges):
     """
     for part in prange(len(edges) - 1):
         start, stop = edges[part], edges[part + 1]
-        _forward(x, weight, bias, slope, data, output, step, y, group, start, stop)
+        if start < stop:
+            _forward(x, weight, bias, slope, data, output, step, y, group, start, stop)
 
 
 @kernel(
@@ -390,7 +391,9 @@ def backward(
         edges: Of the parts.
     """
     for part in prange(len(edges) - 1):
-        _backward(
-            x, y, gradient, weight, slope, data, output, step, x_gradient, group,
-            weight_gradients[part], bias_gradients[part], edges[part], edges[part + 1],
-        )  # fmt: skip
+        start, stop = edges[part], edges[part + 1]
+        if start < stop:
+            _backward(
+                x, y, gradient, weight, slope, data, output, step, x_gradient, group,
+                weight_gradients[part], bias_gradients[part], start, stop,
+            )  # fmt: skip
