@@ -187,11 +187,13 @@ class Moments(nn.Module):
 
     def raw(self, frames: Float[Tensor, "batch stacked height width"]) -> Tensor:
         """The moments themselves, (batch, size), those of products last."""
-        frames = frames.float()
-        products = [frames * frames.roll((-y, -x), (2, 3)) for y, x in self.NEIGHBOURS]
-        first = torch.einsum("bchw,mhw->bcm", frames, self.functions)
-        second = torch.einsum("bchw,mhw->bcm", torch.cat(products, 1), self.functions[:3])
-        return torch.cat([first.flatten(1), second.flatten(1)], 1)
+        images = frames.float().movedim(1, 3)  # as they lie in memory
+        functions = self.functions.flatten(1)
+        found = [(functions @ images.flatten(1, 2)).mT.flatten(1)]
+        for y, x in self.NEIGHBOURS:
+            product = images * (images.roll((-y, -x), (1, 2)) if x or y else images)
+            found.append((functions[:3] @ product.flatten(1, 2)).mT.flatten(1))
+        return torch.cat(found, 1)
 
     def forward(self, frames: Float[Tensor, "batch stacked height width"]) -> Tensor:
         """Whitened moments, (batch, size): mean 0, deviation 1 or less."""

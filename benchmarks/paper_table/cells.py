@@ -11,7 +11,6 @@ from typing import Any
 from physim.errors import PhysimError, unknown
 
 SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")
-PAPER_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,8 @@ class Variant:
         train: What it changes of the training.
         model: Which model.
         sees: Frames that it is inferred from; 0 for all, none where the model has its own.
+        preset: Where it starts from, at full scale, if not where the others do; then it keeps how
+            that preset trains, too.
     """
 
     name: str
@@ -31,11 +32,13 @@ class Variant:
     train: Mapping[str, Any] = field(default_factory=dict)
     model: str = "hgn"
     sees: int | None = 0
+    preset: str = ""
 
 
 VARIANTS = (  # in the order in which they are trained
     Variant("leapfrog"),
     Variant("leapfrog-from-5", {"anchor": "middle"}, sees=5),
+    Variant("small-from-5", preset="small", sees=None),
     Variant("euler", {"integrator": "euler"}),
     Variant("deterministic", {"stochastic": "false"}),
     Variant("no-transform", {"transform": "false"}),
@@ -50,19 +53,23 @@ class Scale:
     """How large everything is.
 
     Attributes:
-        preset: Of each model.
+        preset: Of each model, where a variant has none.
+        presets: Whether variants have theirs.
         render: What is changed of the recipes.
         network: What is changed of every HGN.
         train: What is changed of every training.
+        schedule: What is changed of every training that starts from `preset`.
         judged: Trajectories of each split that a run is judged on.
         extra: Frames before and after that predictions are followed to.
         together: Runs that one process judges, one after the other.
     """
 
     preset: str
+    presets: bool
     render: Mapping[str, int]
     network: Mapping[str, Any]
     train: Mapping[str, Any]
+    schedule: Mapping[str, Any]
     judged: int
     extra: int
     together: int
@@ -70,27 +77,22 @@ class Scale:
 
 PAPER = Scale(
     preset="paper",
+    presets=True,
     render={},
     network={},
-    train={
-        "precision": "bf16-mixed",
-        "warmup": 200,
-        "final_learning_rate": 0.05,
-        "clip": 1.0,
-        "averaging": 0.999,
-        "log_every": 100,
-        "evaluate_every": 0,
-        "save_every": 2000,
-    },
+    train={"precision": "bf16-mixed", "log_every": 100, "evaluate_every": 0, "save_every": 2000},
+    schedule={"warmup": 200, "final_learning_rate": 0.05, "clip": 1.0, "averaging": 0.999},
     judged=512,
     extra=60,
     together=1,
 )
 QUICK = Scale(
     preset="test",
+    presets=False,
     render={"n": 192, "n_test": 32, "frames": 10, "resolution": 16},
     network={"frames": 10, "state_size": 2, "latent_size": 4},
     train={"steps": 20, "evaluate_every": 0, "threads": 1},
+    schedule={},
     judged=8,
     extra=4,
     together=16,
@@ -157,7 +159,9 @@ def settings(
 
     variant, model = cell.variant, cell.variant.model
     folder = str(data / cell.system)
-    tables = (scale.network, variant.network, scale.train, variant.train)
+    preset = variant.preset if variant.preset and scale.presets else scale.preset
+    schedule = scale.schedule if preset == scale.preset else {}
+    tables = (scale.network, variant.network, schedule, scale.train, variant.train)
     given = {name: str(value) for table in tables for name, value in table.items()}
     if variant.sees == 0:
         given |= {"inference_frames": scale.network.get("frames", "30"), "anchor": "first"}
@@ -172,7 +176,7 @@ def settings(
         models.find(model).adapt(network, folder)
     elif "dt" in known:
         network.setdefault("dt", dt)
-    chosen = settings_of(scale.preset, folder, model, network, train, cell.system)
+    chosen = settings_of(preset, folder, model, network, train, cell.system)
     if batch and model == "hgn":
         times = batch / chosen.train.batch_size
         train |= {
@@ -180,7 +184,7 @@ def settings(
             "steps": str(round(chosen.train.steps / times)),
             "learning_rate": str(chosen.train.learning_rate * math.sqrt(times)),
         }
-        chosen = settings_of(scale.preset, folder, model, network, train, cell.system)
+        chosen = settings_of(preset, folder, model, network, train, cell.system)
     return chosen
 
 

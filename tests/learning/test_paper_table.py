@@ -16,6 +16,7 @@ from benchmarks.paper_table import __main__ as script
 from benchmarks.paper_table import bundle, work
 from benchmarks.paper_table.cells import PAPER, QUICK, SYSTEMS, VARIANTS, groups, settings
 from hgn_train import checkpoint, models
+from hgn_train.presets import settings_of
 from physim.errors import PhysimError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning")
@@ -362,6 +363,7 @@ def test_a_variant_is_what_it_is_called(name, tmp_path):
     expected = {
         "leapfrog": ("integrator", "leapfrog"),
         "leapfrog-from-5": ("inference_frames", 5),
+        "small-from-5": ("inference_frames", 5),
         "euler": ("integrator", "euler"),
         "deterministic": ("stochastic", False),
         "no-transform": ("transform", False),
@@ -372,6 +374,11 @@ def test_a_variant_is_what_it_is_called(name, tmp_path):
     assert getattr(network, expected[0]) == expected[1]
     assert chosen.train.precision == ("32-true" if name == "leapfrog-float32" else "bf16-mixed")
     models.find(chosen.model).build(network)
+    if variant.preset:  # with how that preset trains, not as the others do
+        own = settings_of(variant.preset, "", variant.model, system="mass_spring")
+        assert chosen.train.clip == own.train.clip != PAPER.schedule["clip"]
+        assert chosen.train.steps == own.train.steps
+        assert network.harmonic
     if chosen.model == "hgn":
         larger = settings(cell, PAPER, tmp_path, {}, batch=64).train
         seen = chosen.train.steps * chosen.train.batch_size
