@@ -3,6 +3,7 @@
 | preset | for | network | training |
 | --- | --- | --- | --- |
 | paper | a GPU | the authors' HGN: maps of 4×4, convolutional H, GECO | 15,625 steps of 16 |
+| tuned | a GPU | those maps and convolutions, T and V with a quadratic part | as many; both directions of time |
 | plus | a GPU | the authors' HGN++: vectors, MLP H, β-ELBO, from 5 frames | 50,000 steps of 128 |
 | small | a CPU | a light HGN++: 8 frames decoded of each rollout | minutes on 2 cores |
 | test | tests | as small as it can be | seconds |
@@ -14,6 +15,26 @@ from typing import Any
 
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "paper": ({}, {"precision": "auto"}),
+    "tuned": (
+        {
+            "inference_frames": 5,
+            "anchor": "middle",
+            "standardize": True,
+            "precise_encoder": True,
+            "harmonic": True,
+            "both_ways": True,
+            "objective": "elbo",
+            "beta": 0.01,
+        },
+        {
+            "learning_rate": 1e-3,
+            "warmup": 200,
+            "final_learning_rate": 0.01,
+            "clip": 0.02,
+            "averaging": 0.999,
+            "precision": "auto",
+        },
+    ),
     "plus": (
         {
             "inference_frames": 5,
@@ -96,6 +117,11 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
+    "tuned": {
+        "mass_spring": {"consistency": 0.01, "consistency_delay": 500},
+        "pendulum": {"consistency": 0.002, "consistency_delay": 1000},
+        "two_body": {"consistency": 0.02, "consistency_delay": 1000},
+    },
     "small": {
         "mass_spring": {"steps": 1000, "consistency": 0.01, "consistency_delay": 100},
         "pendulum": {"steps": 6000, "consistency": 0.002, "consistency_delay": 1000},
