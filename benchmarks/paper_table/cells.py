@@ -23,8 +23,7 @@ class Variant:
         train: What it changes of the training.
         model: Which model.
         sees: Frames that it is inferred from; 0 for all, none where the model has its own.
-        preset: Where it starts from, at full scale, if not where the others do; then it keeps how
-            that preset trains, too.
+        preset: Where it starts from, at full scale.
     """
 
     name: str
@@ -32,20 +31,30 @@ class Variant:
     train: Mapping[str, Any] = field(default_factory=dict)
     model: str = "hgn"
     sees: int | None = 0
-    preset: str = ""
+    preset: str = "tuned"
 
 
 VARIANTS = (  # in the order in which they are trained
     Variant("leapfrog"),
-    Variant("leapfrog-from-5", {"anchor": "middle"}, sees=5),
-    Variant("small-from-5", preset="small", sees=None),
+    Variant("leapfrog-from-5", sees=5),
+    Variant("small-from-5", sees=5, preset="small"),
+    Variant("as-published", preset="paper"),
     Variant("euler", {"integrator": "euler"}),
     Variant("deterministic", {"stochastic": "false"}),
     Variant("no-transform", {"transform": "false"}),
-    Variant("hnn-dense", {"autoencoder": "dense"}, model="pixel-hnn", sees=None),
-    Variant("hnn-convolutional", {"autoencoder": "convolutional"}, model="pixel-hnn", sees=None),
+    Variant("hnn-dense", {"autoencoder": "dense"}, model="pixel-hnn", sees=None, preset="paper"),
+    Variant(
+        "hnn-convolutional",
+        {"autoencoder": "convolutional"},
+        model="pixel-hnn",
+        sees=None,
+        preset="paper",
+    ),
     Variant("leapfrog-float32", train={"precision": "32-true"}),
 )
+
+WHOLE = {"anchor": "first", "both_ways": "false", "consistency": "0"}
+"""Of an HGN that sees all frames: there is one window and one way to look at it."""
 
 
 @dataclass(frozen=True)
@@ -53,46 +62,38 @@ class Scale:
     """How large everything is.
 
     Attributes:
-        preset: Of each model, where a variant has none.
-        presets: Whether variants have theirs.
+        preset: Of all variants; empty where each has its own.
         render: What is changed of the recipes.
         network: What is changed of every HGN.
         train: What is changed of every training.
-        schedule: What is changed of every training that starts from `preset`.
         judged: Trajectories of each split that a run is judged on.
         extra: Frames before and after that predictions are followed to.
         together: Runs that one process judges, one after the other.
     """
 
     preset: str
-    presets: bool
     render: Mapping[str, int]
     network: Mapping[str, Any]
     train: Mapping[str, Any]
-    schedule: Mapping[str, Any]
     judged: int
     extra: int
     together: int
 
 
 PAPER = Scale(
-    preset="paper",
-    presets=True,
+    preset="",
     render={},
     network={},
     train={"precision": "bf16-mixed", "log_every": 100, "evaluate_every": 0, "save_every": 2000},
-    schedule={"warmup": 200, "final_learning_rate": 0.05, "clip": 1.0, "averaging": 0.999},
     judged=512,
     extra=60,
     together=1,
 )
 QUICK = Scale(
     preset="test",
-    presets=False,
     render={"n": 192, "n_test": 32, "frames": 10, "resolution": 16},
     network={"frames": 10, "state_size": 2, "latent_size": 4},
     train={"steps": 20, "evaluate_every": 0, "threads": 1},
-    schedule={},
     judged=8,
     extra=4,
     together=16,
@@ -159,12 +160,11 @@ def settings(
 
     variant, model = cell.variant, cell.variant.model
     folder = str(data / cell.system)
-    preset = variant.preset if variant.preset and scale.presets else scale.preset
-    schedule = scale.schedule if preset == scale.preset else {}
-    tables = (scale.network, variant.network, schedule, scale.train, variant.train)
+    preset = scale.preset or variant.preset
+    tables = (scale.network, variant.network, scale.train, variant.train)
     given = {name: str(value) for table in tables for name, value in table.items()}
     if variant.sees == 0:
-        given |= {"inference_frames": scale.network.get("frames", "30"), "anchor": "first"}
+        given |= {"inference_frames": scale.network.get("frames", "30")} | WHOLE
     elif variant.sees:
         given["inference_frames"] = str(variant.sees)
     given |= {"seed": str(cell.seed)} | dict(changed)

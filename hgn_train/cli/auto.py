@@ -18,7 +18,7 @@ from hgn_train.cli import options
     help="mass_spring, pendulum, two_body or three_body.",
 )
 @click.option(
-    "--preset", default="auto", show_default=True, help="auto, paper, plus, small or test."
+    "--preset", default="auto", show_default=True, help="auto, tuned, paper, plus, small or test."
 )
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Folder.  [default: datasets/hgn/SYSTEM]"
@@ -44,7 +44,7 @@ def command(
 ) -> int:
     """Render the data if it is missing, train, evaluate, and write the report.
 
-    On a GPU the preset is paper, on a CPU small. Called again, it goes on with a training that was
+    On a GPU the preset is tuned, on a CPU small. Called again, it goes on with a training that was
     stopped.
 
     \b
@@ -64,7 +64,7 @@ def command(
     chosen = options.device_of(device)
     why = "as asked"
     if preset == "auto":
-        preset = "paper" if chosen.type == "cuda" else "small"
+        preset = "tuned" if chosen.type == "cuda" else "small"
         why = f"as this runs on a {'GPU' if chosen.type == 'cuda' else 'CPU'}"
     network, of_train = split_settings({"seed": str(seed)} | options.pairs(changed))
     settings_of(

@@ -3,7 +3,7 @@
 | preset | for | network | training |
 | --- | --- | --- | --- |
 | paper | a GPU | the authors' HGN: maps of 4×4, convolutional H, GECO | 15,625 steps of 16 |
-| tuned | a GPU | those maps and convolutions, T and V with a quadratic part | as many; both directions of time |
+| tuned | a GPU | the same layers, T and V with a quadratic part, β-ELBO, from 5 frames | as many |
 | plus | a GPU | the authors' HGN++: vectors, MLP H, β-ELBO, from 5 frames | 50,000 steps of 128 |
 | small | a CPU | a light HGN++: 8 frames decoded of each rollout | minutes on 2 cores |
 | test | tests | as small as it can be | seconds |
