@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import h5py
 import numpy as np
+from h5py._objects import phil
 
 from physim.errors import ShardError
 from physim.shards import format as layout
@@ -259,7 +260,8 @@ class ShardWriter:
         """Write chunks by their last row, so that the file is the same for any size of block."""
         for chunk in sorted(chunks, key=lambda chunk: chunk.end):
             dataset = self._arrays[chunk.name]
-            dataset.write_direct_chunk((chunk.row,) + (0,) * (dataset.rank - 1), chunk.data)
+            with phil:  # before 3.16 h5py calls the library here while other threads may, too
+                dataset.write_direct_chunk((chunk.row,) + (0,) * (dataset.rank - 1), chunk.data)
 
 
 def _put_text(owner: h5py.HLObject, name: str, text: str) -> None:

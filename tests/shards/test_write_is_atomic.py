@@ -7,10 +7,12 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 
 import h5py
 import numpy as np
 import pytest
+from h5py._objects import phil
 from made_up_shards import attributes, block, write
 
 from physim.errors import ShardError
@@ -162,6 +164,41 @@ def test_a_disk_that_turns_read_only_is_one_sentence(small_disk):
         write(small_disk / "train" / "00001.h5", block(10))
     with h5py.File(small_disk / "train" / "00000.h5") as file:
         assert len(file["q"]) == 10
+
+
+class Locked:
+    """An array that notes whether another thread could be inside of HDF5 while it is written."""
+
+    def __init__(self, array):
+        self.array, self.rank, self.others = array, array.rank, []
+
+    def write_direct_chunk(self, *given):
+        other = threading.Thread(target=self.enter)
+        other.start()
+        other.join()
+        self.array.write_direct_chunk(*given)
+
+    def enter(self):
+        self.others.append(phil.acquire(False))
+        if self.others[-1]:
+            phil.release()
+
+
+def test_chunks_are_written_under_the_lock_of_h5py(tmp_path):
+    """Else two renderers in threads of one process break each other's files before h5py 3.16."""
+    arrays = block(40)
+    with ShardWriter(tmp_path / "00000.h5", 40, attributes()) as writer:
+        for start in (0, 20):
+            part = {name: array[start : start + 20] for name, array in arrays.items()}
+            writer.append(encode(part, start, 40))
+            writer._arrays = {
+                name: array if isinstance(array, Locked) else Locked(array)
+                for name, array in writer._arrays.items()
+            }
+        writer.finish()
+        asked = [each for array in writer._arrays.values() for each in array.others]
+    assert asked
+    assert not any(asked)
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path):
