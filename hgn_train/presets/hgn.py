@@ -125,8 +125,8 @@ OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
         "three_body": {"steps": 6000},
     },
 }
-"""What differs between systems. The consistency of chaotic motion is not worth its price; and where
-the networks of `tuned` learn slowly, it comes too early after a thousand updates."""
+"""What differs between systems. The consistency of chaotic motion is not worth its price; where
+the networks of `tuned` learn slowly, a thousand updates are too early for it."""
 
 MINUTES: dict[str, dict[str, int]] = {
     "small": {"mass_spring": 2, "pendulum": 11, "two_body": 10, "three_body": 9},
