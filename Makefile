@@ -4,8 +4,9 @@ SYSTEM ?= mass_spring
 PRESET ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 
-.PHONY: setup train figures test test-slow lint format bench clean
+.PHONY: setup train figures test test-slow test-oldest lint format bench clean
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/installed
@@ -27,6 +28,16 @@ test: setup
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
+# the fast tests with the oldest versions that pyproject.toml allows; of PyTorch the tested one
+test-oldest: $(OLDEST)/installed
+	$(OLDEST)/bin/python -m pytest
+
+$(OLDEST)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch uv
+	$(OLDEST)/bin/uv pip install --quiet --resolution lowest-direct --python $(OLDEST)/bin/python -e '.[train,dev]'
+	touch $@
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,4 +52,4 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -73,9 +73,12 @@ def rows(results: Results) -> list[tuple[str, str]]:
         ("true state from the latent one: R², quadratic", f"{latent['readout']['quadratic']:.3f}")
     )
     symetric = latent["symetric"]
-    table.append(("SyMetric: share of batches that pass", f"{symetric['good']:.2f}"))
-    table.append(("SyMetric: R² of its regression", f"{symetric['r2']:.3f}"))
-    table.append(("SyMetric: distance from symplectic", f"{symetric['distance']:.3g}"))
+    if symetric["batches"]:
+        table.append(("SyMetric: share of batches that pass", f"{symetric['good']:.2f}"))
+        table.append(("SyMetric: R² of its regression", f"{symetric['r2']:.3f}"))
+        table.append(("SyMetric: distance from symplectic", f"{symetric['distance']:.3g}"))
+    else:
+        table.append(("SyMetric", "not asked of so large a state"))
     samples = results["samples"]
     for key, name in SAMPLES.items():
         if key not in samples:

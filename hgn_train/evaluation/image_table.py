@@ -157,7 +157,7 @@ def _beyond(results: dict[str, Any]) -> list[str]:
         *cells,
         f"{results['splits']['test']['energy']['relative_spread']:.2g}",
         f"{latent['readout']['quadratic']:.3f}",
-        f"{latent['symetric']['good']:.2f}",
+        f"{latent['symetric']['good']:.2f}" if latent["symetric"]["batches"] else "–",
         f"{1e4 * samples['mixture']:.2f}"
         + (f", N(0, 1) {1e4 * samples['normal']:.2f}" if "normal" in samples else ""),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +45,8 @@ def judge_latent(it: Judged, n: int) -> dict[str, Any]:
         if size <= SYMETRIC_LARGEST
     ]
 
-    def mean(values: list[float]) -> float:
-        return float(np.mean(values)) if values else math.nan
+    def mean(values: list[float]) -> float | None:
+        return float(np.mean(values)) if values else None
 
     return {
         "readout": dataclasses.asdict(scores),

@@ -320,3 +320,24 @@ def test_the_verdict_on_states(share, words):
     said = state_report.lead(results)
     assert words in said
     assert ("NOT LEARNED" in said) is bool(words)
+
+
+def test_a_state_too_large_for_symetric_is_said(tmp_path, tiny_run, capsys, monkeypatch):
+    """In words in the report, with null in the JSON, which has no number for it."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    monkeypatch.setattr(latents, "SYMETRIC_LARGEST", 2)
+    status, out, _ = run(capsys, "evaluate", tmp_path / "run", "--device", "cpu", *FEW)
+    assert status == 0
+    (row,) = [line for line in out.splitlines() if "SyMetric" in line]
+    assert "not asked" in row
+    text = (tmp_path / "run" / "evaluation.json").read_text()
+    results = json.loads(text, parse_constant=pytest.fail)  # NaN is none of JSON's words
+    assert results["latent"]["symetric"] == {
+        "r2": None,
+        "distance": None,
+        "good": None,
+        "batches": 0,
+    }
+    status, out, _ = run(capsys, "table", "--out", tmp_path / "table.md", tmp_path / "run")
+    assert status == 0
+    assert "nan" not in (tmp_path / "table.md").read_text()
