@@ -307,7 +307,7 @@ class TrajectoryWindows(torch.utils.data.Dataset[dict[str, Tensor]]):
 
 def stream(*numbers: int) -> int:
     """One seed from several numbers, such as (seed, epoch), without patterns between them."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
 
 
 def whole(split: Any, name: str, n: int, device: torch.device) -> Tensor:
