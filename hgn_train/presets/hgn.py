@@ -22,7 +22,6 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "standardize": True,
             "precise_encoder": True,
             "harmonic": True,
-            "both_ways": True,
             "objective": "elbo",
             "beta": 0.01,
         },
