@@ -170,7 +170,7 @@ def test_a_run_with_other_settings_is_refused(ended, tmp_path, handlers, monkeyp
             [*quick, "--batch", "32", *(f"--set={name}={value}" for name, value in kept.items())],
             ["batch_size 16, got 32", "steps 2, got 1", "learning_rate 0.01, got 0.0141"],
         ),
-        (["0.1", str(out), *words], ["preset test, got paper"]),
+        (["0.1", str(out), *words], ["preset test, got tuned"]),
     ):
         with pytest.raises(PhysimError, match="pendulum-leapfrog-0: holds a run with ") as caught:
             script.main(asked)
