@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 import types
 import zipfile
@@ -29,7 +30,7 @@ def call(*words):
         ["sh", str(SCRIPT), *map(str, words)],
         capture_output=True,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHON": sys.executable},
         timeout=500,
     )
 
