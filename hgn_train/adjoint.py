@@ -1,9 +1,10 @@
 """Rollouts of kicks and drifts whose gradient is written out: half the work of autograd's.
 
-A splitting integrator for H = T(p) + V(q) is a list of kicks p ← p − c dt V'(q) and drifts
-q ← q + c dt T'(p). Backward in the list, with λ_q and λ_p the gradients of the loss, the slope
+A step for H = T(p) + V(q) is a list of kicks p ← p − c dt V'(q) and drifts q ← q + c dt T'(p)
+(`integrators.Moves`). Backward in the list, with λ_q and λ_p the gradients of the loss, the slope
 g = V'(q) of a kick has gradient γ = −c dt λ_p, and λ_q grows by V''(q) γ; a drift alike. Kicks at
-the same q share their slope.
+the same q share their slope; in Euler's step, where all slopes are of the state before it, so are
+all γ of the λ behind it.
 
 For an energy E(x) = Σ W_L a(… a(W_1 x + b_1)), with u_i what enters activation i, s_i = a'(u_i)
 and h_i what comes back to u_i in the gradient of E, the product E''(x) γ is a pass forward and one
@@ -27,13 +28,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from hgn_train import integrators
+from hgn_train import fused, integrators
 from hgn_train.hamiltonian import Gradients, Unfolded
-from hgn_train.integrators import Integrator
-
-KICK, DRIFT = "kick", "drift"
-Splitting = tuple[tuple[str, float], ...]
-"""Kicks and drifts of a step, each with its share of dt."""
+from hgn_train.integrators import DRIFT, KICK, Integrator, Moves
 
 
 @dataclass
@@ -62,7 +59,7 @@ def states(
     forward: int,
     backward: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """As `integrators.rollout`, the gradient written out where the integrator is a splitting.
+    """As `integrators.rollout`, the gradient written out where steps are kicks and drifts.
 
     Arguments:
         integrator: How to step.
@@ -77,23 +74,24 @@ def states(
         q and p, (batch, backward + 1 + forward, n).
     """
     parts = hamiltonian.parts
-    written = integrator.splitting and parts is not None and all(part.layers for part in parts)
-    if parts is None or not written or not torch.is_grad_enabled():
+    moves = integrator.moves
+    written = parts is not None and all(part.layers for part in parts)
+    if parts is None or moves is None or not written or not torch.is_grad_enabled():
         return integrators.rollout(integrator, hamiltonian, q, p, dt, forward, backward)
     if isinstance(dt, Tensor):
         dt = dt[:, None]
     qs, ps = [q[:, None]], [p[:, None]]
     if forward:
-        later = rollout(integrator.splitting, *parts, q, p, dt, forward)
+        later = rollout(moves, *parts, q, p, dt, forward)
         qs, ps = [*qs, later[0]], [*ps, later[1]]
     if backward:
-        earlier = rollout(integrator.splitting, *parts, q, p, -dt, backward)
+        earlier = rollout(moves, *parts, q, p, -dt, backward)
         qs, ps = [earlier[0].flip(1), *qs], [earlier[1].flip(1), *ps]
     return torch.cat(qs, 1), torch.cat(ps, 1)
 
 
 def rollout(
-    splitting: Splitting,
+    moves: Moves,
     potential: Unfolded,
     kinetic: Unfolded,
     q: Tensor,
@@ -104,7 +102,7 @@ def rollout(
     """States after each step.
 
     Arguments:
-        splitting: Of the integrator.
+        moves: Of the integrator.
         potential: V, with at least one hidden layer.
         kinetic: T, with as many.
         q: Positions, (batch, n).
@@ -117,7 +115,13 @@ def rollout(
     """
     if not isinstance(dt, Tensor):
         dt = torch.full((1, 1), dt, dtype=q.dtype, device=q.device)
-    plain = (splitting, steps, potential.activation, kinetic.activation, len(potential.layers))
+    plain = (moves, steps, potential.activation, kinetic.activation, len(potential.layers))
+    program = fused.program_for(moves, potential, kinetic, q)
+    if program is not None:
+        one: tuple[Tensor, Tensor] = _Fused.apply(
+            plain, program, potential, kinetic, dt, q, p, *potential.tensors(), *kinetic.tensors()
+        )
+        return one
     found: tuple[Tensor, Tensor] = _Rollout.apply(
         plain, dt, q, p, *potential.tensors(), *kinetic.tensors()
     )
@@ -129,23 +133,24 @@ class _Rollout(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, plain: Any, dt: Tensor, q: Tensor, p: Tensor, *weights: Any) -> Any:
-        splitting, steps, *_ = plain
+        moves, steps, *_ = plain
         potential, kinetic = _energies(plain, weights)
         slopes: dict[str, list[Slope]] = {KICK: [], DRIFT: []}
-        kept: dict[str, Tensor | None] = {KICK: None, DRIFT: None}
+        kept: dict[str, Tensor] = {}
         qs, ps = [], []
-        for _ in range(steps):
-            for way, share in splitting:
-                slope = kept[way]
-                if slope is None:
+        for row in moves.uses(steps):
+            q0, p0 = q, p
+            for way, share, new in row:
+                if new:
                     energy, x = (potential, q) if way == KICK else (kinetic, p)
-                    slope, left = _slope(energy, x)
+                    if moves.together:
+                        x = q0 if way == KICK else p0
+                    kept[way], left = _slope(energy, x)
                     slopes[way].append(left)
-                    kept[way] = slope
                 if way == KICK:
-                    p, kept[DRIFT] = p - share * dt * slope, None
+                    p = p - share * dt * kept[way]
                 else:
-                    q, kept[KICK] = q + share * dt * slope, None
+                    q = q + share * dt * kept[way]
             qs.append(q)
             ps.append(p)
         joined = [_joined(slopes[way]) for way in (KICK, DRIFT)]
@@ -157,7 +162,7 @@ class _Rollout(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_q: Tensor, of_p: Tensor) -> Any:  # type: ignore[override]
-        splitting, steps, *_ = ctx.plain
+        moves, steps, *_ = ctx.plain
         dt, *rest = ctx.saved_tensors
         known = len(rest) - sum(ctx.sizes)
         potential, kinetic = _energies(ctx.plain, rest[:known])
@@ -170,12 +175,15 @@ class _Rollout(torch.autograd.Function):
             DRIFT: _Products(kinetic, *parts[4:]),
         }
         lambda_q, lambda_p = torch.zeros_like(of_q[:, 0]), torch.zeros_like(of_p[:, 0])
-        uses = _uses(splitting, steps)
+        made = moves.uses(steps)
         gamma: Tensor | None = None
         for step in reversed(range(steps)):
             lambda_q, lambda_p = lambda_q + of_q[:, step], lambda_p + of_p[:, step]
-            for way, share, new in reversed(uses[step]):
-                pull = -share * dt * lambda_p if way == KICK else share * dt * lambda_q
+            behind_q, behind_p = lambda_q, lambda_p
+            for way, share, new in reversed(made[step]):
+                if not moves.together:
+                    behind_q, behind_p = lambda_q, lambda_p
+                pull = -share * dt * behind_p if way == KICK else share * dt * behind_q
                 gamma = pull if gamma is None else gamma + pull
                 if new:  # the slope was made here: all that used it has been seen
                     grown = products[way].along(gamma)
@@ -188,16 +196,35 @@ class _Rollout(torch.autograd.Function):
         return None, None, lambda_q, lambda_p, *of_weights
 
 
-def _uses(splitting: Splitting, steps: int) -> list[list[tuple[str, float, bool]]]:
-    """Kicks and drifts of each step, and whether each makes its slope or has it from before."""
-    found: list[list[tuple[str, float, bool]]] = []
-    fresh = {KICK: False, DRIFT: False}
-    for _ in range(steps):
-        found.append([])
-        for way, share in splitting:
-            found[-1].append((way, share, not fresh[way]))
-            fresh = {way: True, (DRIFT if way == KICK else KICK): False}
-    return found
+class _Fused(torch.autograd.Function):
+    """The same with the loops in kernels of a GPU."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        plain: Any,
+        program: Any,
+        potential: Unfolded,
+        kinetic: Unfolded,
+        dt: Tensor,
+        q: Tensor,
+        p: Tensor,
+        *weights: Any,
+    ) -> Any:
+        moves, steps, *_ = plain
+        qs, ps, left, ctx.kept = fused.rollout(program, moves, potential, kinetic, q, p, dt, steps)
+        ctx.left = [(inputs, pulls) for inputs, _, _, pulls in left]
+        ctx.stiff = potential.stiffness is not None
+        return qs, ps
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_q: Tensor, of_p: Tensor) -> Any:  # type: ignore[override]
+        first_q, first_p, found = fused.products(ctx.kept, of_q, of_p)
+        of_weights: list[Tensor | None] = []
+        for (inputs, pulls), (directions, along) in zip(ctx.left, found, strict=True):
+            of_weights += _of_weights(inputs, pulls, directions, along, ctx.stiff)
+        return None, None, None, None, None, first_q, first_p, *of_weights
 
 
 def _energies(plain: Any, weights: Sequence[Tensor]) -> tuple[Unfolded, Unfolded]:
@@ -288,15 +315,25 @@ class _Products:
         along = [
             torch.stack(list(layer)) for layer in zip(*reversed(self.pulls_along), strict=True)
         ]
-        found: list[Tensor | None] = []
-        for layer in range(len(self.energy.layers)):
-            weight = _product(self.pulls[layer], directions[layer])
-            weight = weight + _product(along[layer], self.inputs[layer])
-            found += [weight, along[layer].sum((0, 1))]
-        stiffness = None
-        if self.energy.stiffness is not None:
-            stiffness = (directions[0] * self.inputs[0]).sum((0, 1))
-        return [*found, directions[-1].sum((0, 1)), stiffness]
+        stiff = self.energy.stiffness is not None
+        return _of_weights(self.inputs, self.pulls, directions, along, stiff)
+
+
+def _of_weights(
+    inputs: Sequence[Tensor],
+    pulls: Sequence[Tensor],
+    directions: Sequence[Tensor],
+    along: Sequence[Tensor],
+    stiff: bool,
+) -> list[Tensor | None]:
+    """Gradients in the order of `Unfolded.tensors`; arrays are (slopes, batch, width) by layer."""
+    found: list[Tensor | None] = []
+    for layer in range(len(pulls)):
+        weight = _product(pulls[layer], directions[layer])
+        weight = weight + _product(along[layer], inputs[layer])
+        found += [weight, along[layer].sum((0, 1))]
+    stiffness = (directions[0] * inputs[0]).sum((0, 1)) if stiff else None
+    return [*found, directions[-1].sum((0, 1)), stiffness]
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:

@@ -137,11 +137,60 @@ class Energy(nn.Module):
     def unfolded(self) -> Unfolded:
         """The same energy of flattened states."""
         layers = [_matrix(layer) for layer in self.layers]
+        kernels = [_kernel(layer) for layer in self.layers[:-1]]
         stiffness = None
         if self.log_stiffness is not None:
             k = self.log_stiffness.exp()
             stiffness = k.repeat_interleave(layers[0][0].shape[1] // len(k))
-        return Unfolded(self.activation, layers[:-1], layers[-1][0].sum(0), stiffness)
+        return Unfolded(self.activation, layers[:-1], layers[-1][0].sum(0), stiffness, kernels)
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a layer's kernel moves over square maps; a linear layer has maps of one pixel.
+
+    Attributes:
+        inputs: Channels before it.
+        outputs: Channels behind it.
+        kernel: Pixels of the kernel a side.
+        stride: Pixels from one output to the next.
+        pad: Pixels of zeros before the first.
+        side: Pixels of the maps before it, a side.
+        after: Pixels of those behind it.
+    """
+
+    inputs: int
+    outputs: int
+    kernel: int = 1
+    stride: int = 1
+    pad: int = 0
+    side: int = 1
+    after: int = 1
+
+    @property
+    def numbers_in(self) -> int:
+        """Numbers in all maps before it."""
+        return self.inputs * self.side**2
+
+    @property
+    def numbers_out(self) -> int:
+        """Numbers in all maps behind it."""
+        return self.outputs * self.after**2
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A layer as a convolution.
+
+    Attributes:
+        window: How it moves.
+        weight: (outputs, inputs, kernel, kernel).
+        bias: (outputs,).
+    """
+
+    window: Window
+    weight: Tensor
+    bias: Tensor
 
 
 class Unfolded:
@@ -154,6 +203,7 @@ class Unfolded:
         layers: Weight, (outputs, inputs), and bias of each hidden layer.
         last: Weights of the sum of what the last of these gives.
         stiffness: k of the quadratic part, one a number of the state.
+        kernels: The hidden layers as they were before they became matrices, where that is known.
     """
 
     def __init__(
@@ -162,11 +212,13 @@ class Unfolded:
         layers: Sequence[tuple[Tensor, Tensor]],
         last: Tensor,
         stiffness: Tensor | None,
+        kernels: Sequence[Kernel] = (),
     ) -> None:
         self.activation = activation
         self.value_of, self.slope_of = SMOOTH[activation]
         self.curvature_of = CURVATURE[activation]
         self.layers, self.last, self.stiffness = layers, last, stiffness
+        self.kernels = kernels
 
     def tensors(self) -> list[Tensor | None]:
         """All that it is made of: weight and bias of each layer, `last`, `stiffness`."""
@@ -198,6 +250,24 @@ def _matrix(layer: nn.Linear | Convolution) -> tuple[Tensor, Tensor]:
         return layer.weight, layer.bias
     assert layer.bias is not None  # noqa: S101 - all convolutions here have one
     return layer.matrix(), layer.bias.repeat_interleave(layer.size_out**2)
+
+
+def _kernel(layer: nn.Linear | Convolution) -> Kernel:
+    """A hidden layer as a convolution."""
+    if not isinstance(layer, Convolution):
+        window = Window(layer.in_features, layer.out_features)
+        return Kernel(window, layer.weight[:, :, None, None], layer.bias)
+    assert layer.bias is not None  # noqa: S101 - all convolutions here have one
+    window = Window(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel_size[0],
+        layer.stride[0],
+        layer.pad[0],
+        layer.size_in,
+        layer.size_out,
+    )
+    return Kernel(window, layer.weight, layer.bias)
 
 
 def frequencies(n: int) -> list[float]:

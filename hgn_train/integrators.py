@@ -49,6 +49,42 @@ class Hamiltonian(Protocol):
         ...
 
 
+KICK, DRIFT = "kick", "drift"
+
+
+@dataclass(frozen=True)
+class Moves:
+    """A step for H = T(p) + V(q) as kicks p ← p − c dt V'(q) and drifts q ← q + c dt T'(p).
+
+    Attributes:
+        parts: Kick or drift, each with its share c of dt.
+        together: Whether all slopes are those of the state before the step; else a move sees what
+            those before it have moved, and the step is a splitting.
+    """
+
+    parts: tuple[tuple[str, float], ...]
+    together: bool = False
+
+    def uses(self, steps: int) -> list[list[tuple[str, float, bool]]]:
+        """Kicks and drifts of each step, and whether each makes its slope or has it from before.
+
+        Arguments:
+            steps: How many steps.
+
+        Example:
+            >>> [new for _, _, new in LEAPFROG.uses(2)[1]]
+            [False, True, True]
+        """
+        found: list[list[tuple[str, float, bool]]] = []
+        fresh = {KICK: False, DRIFT: False}
+        for _ in range(steps):
+            found.append([])
+            for way, share in self.parts:
+                found[-1].append((way, share, self.together or not fresh[way]))
+                fresh = {way: True, (DRIFT if way == KICK else KICK): False}
+        return found
+
+
 Step = Callable[
     [Hamiltonian, Tensor, Tensor, "Tensor | float", "Tensor | None"],
     tuple[Tensor, Tensor, "Tensor | None"],
@@ -67,7 +103,7 @@ class Integrator:
         needs_separable: Right only for H = T(p) + V(q).
         step: (hamiltonian, q, p, dt, kept) to (q, p, kept), where `kept` is ∂H/∂q at the returned
             q if the next step can use it, else None.
-        splitting: Where a step is kicks and drifts, these with their shares of dt.
+        moves: The step as kicks and drifts, where it is one.
     """
 
     name: str
@@ -76,7 +112,7 @@ class Integrator:
     reversible: bool
     needs_separable: bool
     step: Step
-    splitting: tuple[tuple[str, float], ...] = ()
+    moves: Moves | None = None
 
 
 def _euler(
@@ -109,7 +145,7 @@ YOSHIDA4 = (_YOSHIDA_OUTER, 1 - 2 * _YOSHIDA_OUTER, _YOSHIDA_OUTER)
 """Lengths of the three leapfrog steps that make one of order 4; they sum to 1."""
 
 
-LEAPFROG = (("kick", 0.5), ("drift", 1.0), ("kick", 0.5))
+LEAPFROG = Moves(((KICK, 0.5), (DRIFT, 1.0), (KICK, 0.5)))
 """Half a kick, a drift, half a kick."""
 
 
@@ -169,7 +205,15 @@ def midpoint(iterations: int) -> Integrator:
 INTEGRATORS: dict[str, Integrator] = {
     integrator.name: integrator
     for integrator in (
-        Integrator("euler", 1, False, False, False, _euler),
+        Integrator(
+            "euler",
+            1,
+            False,
+            False,
+            False,
+            _euler,
+            Moves(((KICK, 1.0), (DRIFT, 1.0)), together=True),
+        ),
         Integrator(
             "symplectic-euler",
             1,
@@ -177,7 +221,7 @@ INTEGRATORS: dict[str, Integrator] = {
             False,
             True,
             _symplectic_euler,
-            (("kick", 1.0), ("drift", 1.0)),
+            Moves(((KICK, 1.0), (DRIFT, 1.0))),
         ),
         Integrator("leapfrog", 2, True, True, True, _leapfrog, LEAPFROG),
         Integrator(
@@ -187,7 +231,7 @@ INTEGRATORS: dict[str, Integrator] = {
             True,
             True,
             _yoshida4,
-            tuple((way, part * share) for share in YOSHIDA4 for way, part in LEAPFROG),
+            Moves(tuple((way, c * share) for share in YOSHIDA4 for way, c in LEAPFROG.parts)),
         ),
         Integrator("rk4", 4, False, False, False, _rk4),
         midpoint(8),

@@ -1,0 +1,106 @@
+"""Our own CUDA kernels: compiled when they are first needed, started on PyTorch's streams.
+
+PyTorch for CUDA brings what this needs: NVIDIA's compiler as a library, and `cuda.bindings`, the
+vendor's own Python names for it and for the driver.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from physim.errors import PhysimError
+
+
+class Program:
+    """The kernels of a source, for the current device.
+
+    Arguments:
+        source: CUDA C++; its kernels are `extern "C"`.
+        shared: Bytes of shared memory of each kernel, by name.
+        threads: Of a block.
+
+    Raises:
+        PhysimError: It does not compile or load.
+    """
+
+    def __init__(self, source: str, shared: Mapping[str, int], threads: int) -> None:
+        from cuda.bindings import driver
+
+        self._driver: Any = driver
+        major, minor = torch.cuda.get_device_capability()
+        torch.cuda.current_stream().synchronize()  # the device is in use, as loading needs it
+        self._module = self._checked(
+            driver.cuModuleLoadData(compiled(source, f"sm_{major}{minor}"))
+        )
+        self._shared, self._threads = dict(shared), threads
+        self._kernels = {}
+        for name, size in shared.items():
+            kernel = self._checked(driver.cuModuleGetFunction(self._module, name.encode()))
+            most = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            self._checked(driver.cuFuncSetAttribute(kernel, most, size))
+            self._kernels[name] = kernel
+
+    def launch(self, name: str, blocks: int, arguments: Sequence[Tensor | int]) -> None:
+        """Start a kernel on the current stream.
+
+        Arguments:
+            name: Which.
+            blocks: How many blocks of threads.
+            arguments: Arrays on the device, passed by address, and whole numbers.
+
+        Raises:
+            PhysimError: It does not start.
+        """
+        values = tuple(x.data_ptr() if isinstance(x, Tensor) else x for x in arguments)
+        kinds = tuple(
+            ctypes.c_void_p if isinstance(x, Tensor) else ctypes.c_int for x in arguments
+        )
+        stream = torch.cuda.current_stream().cuda_stream
+        self._checked(
+            self._driver.cuLaunchKernel(
+                self._kernels[name], blocks, 1, 1, self._threads, 1, 1, self._shared[name],
+                stream, (values, kinds), 0,
+            )
+        )  # fmt: skip
+
+    def _checked(self, answer: tuple[Any, ...]) -> Any:
+        status, *found = answer
+        if int(status) != 0:
+            raise PhysimError(f"CUDA: {status!s}")
+        return found[0] if found else None
+
+
+def compiled(source: str, architecture: str) -> bytes:
+    """Machine code of a source.
+
+    Arguments:
+        source: CUDA C++.
+        architecture: Such as `sm_90`.
+
+    Returns:
+        The code as the driver loads it.
+
+    Raises:
+        PhysimError: With the compiler's words.
+    """
+    from cuda.bindings import nvrtc
+
+    status, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernels.cu", 0, [], [])
+    if int(status):
+        raise PhysimError(f"CUDA's compiler: {status!s}")
+    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
+    (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
+    if int(status):
+        _, size = nvrtc.nvrtcGetProgramLogSize(program)
+        log = b" " * size
+        nvrtc.nvrtcGetProgramLog(program, log)
+        raise PhysimError(f"CUDA's compiler: {log.decode(errors='replace')}")
+    _, size = nvrtc.nvrtcGetCUBINSize(program)
+    code = b" " * size
+    nvrtc.nvrtcGetCUBIN(program, code)
+    return code
