@@ -29,7 +29,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from hgn_train import fused, integrators
-from hgn_train.hamiltonian import Gradients, Unfolded
+from hgn_train.hamiltonian import Joint, Separable, Unfolded
 from hgn_train.integrators import DRIFT, KICK, Integrator, Moves
 
 
@@ -52,7 +52,7 @@ class Slope:
 
 def states(
     integrator: Integrator,
-    hamiltonian: Gradients,
+    network: Separable | Joint,
     q: Tensor,
     p: Tensor,
     dt: float | Tensor,
@@ -63,9 +63,9 @@ def states(
 
     Arguments:
         integrator: How to step.
-        hamiltonian: Of flattened states.
-        q: Positions, (batch, n).
-        p: Momenta, (batch, n).
+        network: The Hamiltonian.
+        q: Flattened positions, (batch, n).
+        p: Flattened momenta, (batch, n).
         dt: Time between states, a number or (batch,).
         forward: Number of states after the given one.
         backward: Number of states before it.
@@ -73,8 +73,13 @@ def states(
     Returns:
         q and p, (batch, backward + 1 + forward, n).
     """
-    parts = hamiltonian.parts
     moves = integrator.moves
+    if moves is not None and isinstance(network, Separable) and fused.suits(q):
+        found = fused.states(moves, network, q, p, dt, forward, backward)
+        if found is not None:
+            return found
+    hamiltonian = network.unfolded()
+    parts = hamiltonian.parts
     written = parts is not None and all(part.layers for part in parts)
     if parts is None or moves is None or not written or not torch.is_grad_enabled():
         return integrators.rollout(integrator, hamiltonian, q, p, dt, forward, backward)
@@ -116,12 +121,6 @@ def rollout(
     if not isinstance(dt, Tensor):
         dt = torch.full((1, 1), dt, dtype=q.dtype, device=q.device)
     plain = (moves, steps, potential.activation, kinetic.activation, len(potential.layers))
-    program = fused.program_for(moves, potential, kinetic, q)
-    if program is not None:
-        one: tuple[Tensor, Tensor] = _Fused.apply(
-            plain, program, potential, kinetic, dt, q, p, *potential.tensors(), *kinetic.tensors()
-        )
-        return one
     found: tuple[Tensor, Tensor] = _Rollout.apply(
         plain, dt, q, p, *potential.tensors(), *kinetic.tensors()
     )
@@ -194,37 +193,6 @@ class _Rollout(torch.autograd.Function):
                     gamma = None
         of_weights = [*products[KICK].of_weights(), *products[DRIFT].of_weights()]
         return None, None, lambda_q, lambda_p, *of_weights
-
-
-class _Fused(torch.autograd.Function):
-    """The same with the loops in kernels of a GPU."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        plain: Any,
-        program: Any,
-        potential: Unfolded,
-        kinetic: Unfolded,
-        dt: Tensor,
-        q: Tensor,
-        p: Tensor,
-        *weights: Any,
-    ) -> Any:
-        moves, steps, *_ = plain
-        qs, ps, left, ctx.kept = fused.rollout(program, moves, potential, kinetic, q, p, dt, steps)
-        ctx.left = [(inputs, pulls) for inputs, _, _, pulls in left]
-        ctx.stiff = potential.stiffness is not None
-        return qs, ps
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, of_q: Tensor, of_p: Tensor) -> Any:  # type: ignore[override]
-        first_q, first_p, found = fused.products(ctx.kept, of_q, of_p)
-        of_weights: list[Tensor | None] = []
-        for (inputs, pulls), (directions, along) in zip(ctx.left, found, strict=True):
-            of_weights += _of_weights(inputs, pulls, directions, along, ctx.stiff)
-        return None, None, None, None, None, first_q, first_p, *of_weights
 
 
 def _energies(plain: Any, weights: Sequence[Tensor]) -> tuple[Unfolded, Unfolded]:
@@ -315,25 +283,15 @@ class _Products:
         along = [
             torch.stack(list(layer)) for layer in zip(*reversed(self.pulls_along), strict=True)
         ]
-        stiff = self.energy.stiffness is not None
-        return _of_weights(self.inputs, self.pulls, directions, along, stiff)
-
-
-def _of_weights(
-    inputs: Sequence[Tensor],
-    pulls: Sequence[Tensor],
-    directions: Sequence[Tensor],
-    along: Sequence[Tensor],
-    stiff: bool,
-) -> list[Tensor | None]:
-    """Gradients in the order of `Unfolded.tensors`; arrays are (slopes, batch, width) by layer."""
-    found: list[Tensor | None] = []
-    for layer in range(len(pulls)):
-        weight = _product(pulls[layer], directions[layer])
-        weight = weight + _product(along[layer], inputs[layer])
-        found += [weight, along[layer].sum((0, 1))]
-    stiffness = (directions[0] * inputs[0]).sum((0, 1)) if stiff else None
-    return [*found, directions[-1].sum((0, 1)), stiffness]
+        found: list[Tensor | None] = []
+        for layer in range(len(self.energy.layers)):
+            weight = _product(self.pulls[layer], directions[layer])
+            weight = weight + _product(along[layer], self.inputs[layer])
+            found += [weight, along[layer].sum((0, 1))]
+        stiffness = None
+        if self.energy.stiffness is not None:
+            stiffness = (directions[0] * self.inputs[0]).sum((0, 1))
+        return [*found, directions[-1].sum((0, 1)), stiffness]
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:

@@ -22,9 +22,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from hgn_train.gpu import Program
-from hgn_train.hamiltonian import Unfolded, Window
+from hgn_train.hamiltonian import Chain, Separable, Window
 from hgn_train.integrators import DRIFT, Moves
 
 THREADS = 512
@@ -159,8 +160,8 @@ def _constants(kind: str, name: str, values: Sequence[object]) -> str:
     return f"__constant__ {kind} {name}[] = {{{', '.join(map(str, values))}}};"
 
 
-def shapes_of(moves: Moves, potential: Unfolded, kinetic: Unfolded) -> Shapes | None:
-    """What kernels for these energies would be compiled for; none where they differ too much."""
+def shapes_of(moves: Moves, potential: Chain, kinetic: Chain) -> Shapes | None:
+    """What kernels for these energies would be compiled for; none where that cannot be."""
     found = [
         Shapes(
             tuple(kernel.window for kernel in energy.kernels),
@@ -176,32 +177,99 @@ def shapes_of(moves: Moves, potential: Unfolded, kinetic: Unfolded) -> Shapes | 
     return found[0]
 
 
-def program_for(moves: Moves, potential: Unfolded, kinetic: Unfolded, q: Tensor) -> Program | None:
-    """Kernels for these energies, or none where plain calls have to do.
+def suits(q: Tensor) -> bool:
+    """Whether kernels may be asked: float32 on a GPU, plain calls."""
+    if torch.compiler.is_compiling() or q.device.type != "cuda" or q.dtype != torch.float32:
+        return False
+    return not (
+        _plain.get() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
+    )
+
+
+class Kernels:
+    """The kernels of some shapes, and how weights lie for them and for PyTorch.
 
     Arguments:
-        moves: Of the integrator.
-        potential: V.
-        kinetic: T.
-        q: Positions, (batch, n).
+        shapes: What they are compiled for.
+        device: Where they run.
+        program: The kernels themselves.
     """
-    if torch.compiler.is_compiling() or q.device.type != "cuda" or q.dtype != torch.float32:
+
+    def __init__(self, shapes: Shapes, device: torch.device, program: Any) -> None:
+        self.shapes, self.program = shapes, program
+        self.order = _order(shapes).to(device)
+        self.places = [_places(window) for window in shapes.windows]
+        self.places = [each and (each[0].to(device), each[1].to(device)) for each in self.places]
+
+    def packed(self, energy: Chain) -> Tensor:
+        """Weights as the kernels read them."""
+        parts = [part.detach().reshape(-1) for part in energy.tensors() if part is not None]
+        return torch.cat(parts)[self.order]
+
+    def of_weight(self, layer: int, back: Tensor, seen: Tensor) -> Tensor:
+        """Gradient of a layer's weight, from what came back to its outputs and what it saw.
+
+        Arguments:
+            layer: Which.
+            back: (rows, numbers behind it).
+            seen: (rows, numbers before it).
+        """
+        product = back.T @ seen
+        window, places = self.shapes.windows[layer], self.places[layer]
+        shape = (window.outputs, window.inputs, window.kernel, window.kernel)
+        if places is None:
+            return product.view(shape)
+        index, there = places
+        return (product.view(-1)[index] * there).sum(0).view(shape)
+
+
+def _order(shapes: Shapes) -> Tensor:
+    """Where in the joined weights, biases and rest each number is that the kernels read."""
+    found, first = [], 0
+    for w in shapes.windows:
+        size = w.inputs * w.outputs * w.kernel**2
+        weight = torch.arange(first, first + size).view(w.outputs, w.inputs, w.kernel**2)
+        bias = torch.arange(first + size, first + size + w.outputs)
+        found += [weight.permute(1, 2, 0), weight.permute(0, 2, 1), bias]
+        first += size + w.outputs
+    rest = shapes.widths[-1] + (shapes.widths[0] if shapes.stiff else 0)
+    return torch.cat([*(part.reshape(-1) for part in found), torch.arange(first, first + rest)])
+
+
+def _places(w: Window) -> tuple[Tensor, Tensor] | None:
+    """Where in the gradient of its matrix each weight of a convolution is, (places, weights).
+
+    Returns:
+        Numbers in the flattened matrix, (numbers behind, numbers before), of each weight at each
+        place of the kernel, and 1 where the weight meets a pixel there, else 0; none for a linear
+        layer, which is its matrix.
+    """
+    if (w.kernel, w.side, w.after) == (1, 1, 1):
         return None
-    if _plain.get() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active():
-        return None
-    shapes = shapes_of(moves, potential, kinetic)
-    if shapes is None:
-        return None
-    with _compiling:
-        return compiled(shapes, q.device.index or 0)
+    steps = torch.arange(w.after)
+    taps = torch.arange(w.kernel)
+    y = (w.stride * steps[:, None] - w.pad + taps)[:, None, None, None, :, None]
+    x = (w.stride * steps[:, None] - w.pad + taps)[None, :, None, None, None, :]
+    o = torch.arange(w.outputs)[:, None, None, None]
+    c = torch.arange(w.inputs)[:, None, None]
+    there = (y >= 0) & (y < w.side) & (x >= 0) & (x < w.side)
+    behind = o * w.after**2 + (w.after * steps[:, None] + steps)[:, :, None, None, None, None]
+    before = (c * w.side + y) * w.side + x
+    index = behind * w.numbers_in + before.clamp(0, w.numbers_in - 1)
+    there = there.expand_as(index)
+    flat = (w.after**2, -1)
+    return index.reshape(flat), there.reshape(flat).float()
 
 
 @functools.lru_cache(maxsize=64)
-def compiled(shapes: Shapes, device: int) -> Program | None:
+def compiled(shapes: Shapes, device: torch.device) -> Kernels | None:
     """The kernels on a device; none, with a warning, where PyTorch does not bring the compiler."""
     try:
         with torch.cuda.device(device):
-            return Program(shapes.source(), shapes.shared(), shapes.threads)
+            program = Program(shapes.source(), shapes.shared(), shapes.threads)
+            kernels = Kernels(shapes, device, program)
+            torch.cuda.current_stream().synchronize()  # others use them on streams of their own
+            return kernels
     except ImportError as error:
         warnings.warn(
             f"rollouts are done by plain calls, several times slower: {error}; "
@@ -211,128 +279,192 @@ def compiled(shapes: Shapes, device: int) -> Program | None:
         return None
 
 
-def packed(energy: Unfolded) -> Tensor:
-    """Weights as the kernels read them: of each layer, there, back and bias; then the sum's."""
-    parts: list[Tensor] = []
-    for kernel in energy.kernels:
-        weight = kernel.weight.detach()
-        parts += [weight.permute(1, 2, 3, 0), weight.permute(0, 2, 3, 1), kernel.bias.detach()]
-    parts.append(energy.last.detach())
-    if energy.stiffness is not None:
-        parts.append(energy.stiffness.detach())
-    return torch.cat([part.reshape(-1) for part in parts])
+def kernels_for(moves: Moves, potential: Chain, kinetic: Chain, q: Tensor) -> Kernels | None:
+    """Kernels for these energies, or none where plain calls have to do."""
+    shapes = shapes_of(moves, potential, kinetic)
+    if shapes is None:
+        return None
+    with _compiling:
+        return compiled(shapes, q.device)
 
 
-class Arrays:
-    """An array (slopes, batch, width) for each of some widths, one behind the other in memory."""
-
-    def __init__(self, slopes: int, batch: int, widths: Sequence[int], like: Tensor) -> None:
-        sizes = [slopes * batch * width for width in widths]
-        self.memory = like.new_empty(sum(sizes))
-        self.parts = [part.view(slopes, batch, -1) for part in self.memory.split(sizes)]
-
-
-Left = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
-"""Inputs, before, back and pulls, as in `adjoint.Slope`: by layer, (slopes, batch, width)."""
+def states(
+    moves: Moves,
+    network: Separable,
+    q: Tensor,
+    p: Tensor,
+    dt: float | Tensor,
+    forward: int,
+    backward: int,
+) -> tuple[Tensor, Tensor] | None:
+    """As `adjoint.states`, for what `suits`; none where there are no kernels for the network."""
+    chains = network.chains()
+    kernels = kernels_for(moves, *chains, q)
+    if kernels is None:
+        return None
+    lengths = dt if isinstance(dt, Tensor) else torch.full((1,), dt, device=q.device)
+    plan = Plan(kernels, *chains, lengths.contiguous(), forward, backward)
+    if not torch.is_grad_enabled():
+        qs, ps, _ = plan.rollout(q, p, keep=False)
+        return qs, ps
+    found: tuple[Tensor, Tensor] = _States.apply(
+        plan, q, p, *chains[0].tensors(), *chains[1].tensors()
+    )
+    return found
 
 
 @dataclass
-class Kept:
-    """What a rollout leaves for its gradient.
+class Arrays:
+    """What a rollout leaves of one energy, and its products after it, in the order of the kernels.
+
+    Each is an array (2, slopes, batch, width) for each layer, one behind the other in memory.
 
     Attributes:
-        program: Its kernels.
-        steps: How many steps.
-        lengths: dt, (1, 1) or (batch, 1).
-        weights: Of V and T, packed.
-        widths: As in `Shapes`.
-        before: What enters each activation, of V and T.
-        back: What comes back to it.
+        maps: What enters each activation, and what comes back to it.
+        pulls: What comes back to its input, and the same along the direction of the product.
+        seen: Directions, and what they start from.
     """
 
-    program: Any
-    steps: int
-    lengths: Tensor
-    weights: list[Tensor]
-    widths: list[int]
-    before: list[Arrays]
-    back: list[Arrays]
+    maps: list[Tensor]
+    pulls: list[Tensor]
+    seen: list[Tensor]
+
+    @classmethod
+    def new(cls, slopes: int, batch: int, widths: Sequence[int], like: Tensor) -> Arrays:
+        """Empty ones."""
+
+        def made(widths: Sequence[int]) -> list[Tensor]:
+            sizes = [2 * slopes * batch * width for width in widths]
+            memory = like.new_empty(sum(sizes)).split(sizes)
+            return [part.view(2, slopes, batch, -1) for part in memory]
+
+        return cls(made(widths[1:]), made(widths[1:]), made(widths))
+
+    def starts(self) -> list[Tensor]:
+        """The first layer of each, where its memory begins."""
+        return [self.maps[0], self.pulls[0], self.seen[0]]
 
 
-def rollout(
-    program: Any,
-    moves: Moves,
-    potential: Unfolded,
-    kinetic: Unfolded,
-    q: Tensor,
-    p: Tensor,
-    dt: Tensor,
-    steps: int,
-) -> tuple[Tensor, Tensor, tuple[Left, Left], Kept]:
-    """States after each step, and what their gradient needs.
+@dataclass(frozen=True)
+class Plan:
+    """A rollout forward and backward from an anchor.
 
-    Arguments:
-        program: From `program_for`.
-        moves: Of the integrator.
+    Attributes:
+        kernels: Its kernels.
         potential: V.
         kinetic: T.
-        q: Positions, (batch, n).
-        p: Momenta, (batch, n).
-        dt: Length of a step, (1, 1) or (batch, 1).
-        steps: How many.
-
-    Returns:
-        q and p, (batch, steps, n); what the slopes of V and of T left; and the rest.
+        lengths: dt, (1,) or (batch,).
+        forward: Steps forward.
+        backward: Steps backward.
     """
-    batch, n = q.shape
-    windows = [kernel.window for kernel in potential.kernels]
-    widths = [n, *(window.numbers_out for window in windows)]
-    made = [way for row in moves.uses(steps) for way, _, new in row if new]
-    weights = [packed(energy) for energy in (potential, kinetic)]
-    qs, ps = (q.new_empty(batch, steps, n) for _ in range(2))
-    arguments: list[Any] = [steps, batch, int(len(dt) > 1), dt.contiguous()]
-    arguments += [q.contiguous(), p.contiguous(), *weights, qs, ps]
-    left: list[list[Arrays]] = []
-    for slopes in (len(made) - made.count(DRIFT), made.count(DRIFT)):
-        arrays = [Arrays(slopes, batch, widths[:-1], q)]
-        arrays += [Arrays(slopes, batch, widths[1:], q) for _ in range(3)]
-        arguments += [slopes, *(one.memory for one in arrays)]
-        left.append(arrays)
-    program.launch("rollout", batch, arguments)
-    found: Any = tuple(tuple(one.parts for one in arrays) for arrays in left)
-    kept = Kept(
-        program, steps, dt, weights, widths,
-        [arrays[1] for arrays in left], [arrays[2] for arrays in left],
-    )  # fmt: skip
-    return qs, ps, found, kept
+
+    kernels: Kernels
+    potential: Chain
+    kinetic: Chain
+    lengths: Tensor
+    forward: int
+    backward: int
+
+    def slopes(self) -> list[tuple[int, int]]:
+        """Of V and of T, how many slopes there are, and how many of them forward in time."""
+        found = []
+        for steps in (self.forward, self.backward):
+            rows = self.kernels.shapes.moves.uses(steps)
+            made = [way for row in rows for way, _, new in row if new]
+            found.append((len(made) - made.count(DRIFT), made.count(DRIFT)))
+        ahead, behind = found
+        return [(a + b, a) for a, b in zip(ahead, behind, strict=True)]
+
+    def head(self, batch: int) -> list[Any]:
+        """What the kernels are told first."""
+        return [batch, self.forward, self.backward, int(len(self.lengths) > 1), self.lengths]
+
+    def launch(self, name: str, batch: int, words: Sequence[Any]) -> None:
+        """Start a kernel: a block a trajectory and direction of time."""
+        blocks = batch * (2 if self.backward else 1)
+        self.kernels.program.launch(name, blocks, [*self.head(batch), *words])
+
+    def rollout(self, q: Tensor, p: Tensor, keep: bool) -> tuple[Tensor, Tensor, list[Any]]:
+        """States at all times, and what the kernels are told of both energies.
+
+        Arguments:
+            q: Positions, (batch, n).
+            p: Momenta.
+            keep: Whether what the gradient needs is kept.
+
+        Returns:
+            q and p, (batch, time, n), and, an entry an energy, weights, both numbers of slopes
+            and `Arrays`, or none.
+        """
+        batch, n = q.shape
+        qs, ps = (q.new_empty(batch, self.backward + 1 + self.forward, n) for _ in range(2))
+        told: list[Any] = []
+        for energy, (slopes, ahead) in zip(
+            (self.potential, self.kinetic), self.slopes(), strict=True
+        ):
+            arrays = None
+            if keep:
+                arrays = Arrays.new(slopes, batch, self.kernels.shapes.widths, q)
+            told.append((self.kernels.packed(energy), slopes, ahead, arrays))
+        self.launch("rollout", batch, [q.contiguous(), p.contiguous(), qs, ps, *_flat(told)])
+        return qs, ps, told
+
+    def products(
+        self, of_q: Tensor, of_p: Tensor, told: list[Any]
+    ) -> tuple[Tensor, Tensor, list[Tensor | None]]:
+        """Gradients with respect to the first state and to all weights.
+
+        Arguments:
+            of_q: Gradient with respect to all positions, (batch, time, n).
+            of_p: And to all momenta.
+            told: From `rollout`.
+        """
+        batch, n = of_q.shape[0], of_q.shape[2]
+        of_q, of_p = of_q.contiguous(), of_p.contiguous()
+        ways = 2 if self.backward else 1
+        first = [of_q.new_empty(ways, batch, n) for _ in range(2)]
+        self.launch("products", batch, [of_q, of_p, *first, *_flat(told)])
+        whole = [
+            at[:, self.backward] + of.sum(0) for at, of in zip((of_q, of_p), first, strict=True)
+        ]
+        of_weights = [x for *_, arrays in told for x in self.of_weights(arrays)]
+        return whole[0], whole[1], of_weights
+
+    def of_weights(self, arrays: Arrays) -> list[Tensor | None]:
+        """Gradients in the order of `Chain.tensors`."""
+        found: list[Tensor | None] = []
+        windows = self.kernels.shapes.windows
+        for layer, (window, pulls) in enumerate(zip(windows, arrays.pulls, strict=True)):
+            back, seen = pulls.flatten(0, 2), arrays.seen[layer].flatten(0, 2)
+            found.append(self.kernels.of_weight(layer, back, seen))
+            found.append(pulls[1].flatten(0, 1).unflatten(1, (window.outputs, -1)).sum((0, 2)))
+        stiffness = None
+        if self.kernels.shapes.stiff:
+            directions, inputs = arrays.seen[0]
+            stiffness = (directions * inputs).sum((0, 1))
+        return [*found, arrays.seen[-1][0].sum((0, 1)), stiffness]
 
 
-def products(
-    kept: Kept, of_q: Tensor, of_p: Tensor
-) -> tuple[Tensor, Tensor, list[tuple[list[Tensor], list[Tensor]]]]:
-    """Gradients with respect to the first state, and what those of weights are made of.
+def _flat(told: Sequence[Any]) -> list[Any]:
+    """Weights, numbers of slopes and arrays of both energies as a kernel takes them."""
+    return [
+        word
+        for weights, slopes, ahead, arrays in told
+        for word in (weights, slopes, ahead, *(arrays.starts() if arrays else [None] * 3))
+    ]
 
-    Arguments:
-        kept: What the rollout left.
-        of_q: Gradient with respect to its positions, (batch, steps, n).
-        of_p: And to its momenta.
 
-    Returns:
-        Gradients of q and p, (batch, n); for V and T, by layer, directions and what came back
-        along them, (slopes, batch, width).
-    """
-    batch, _, n = of_q.shape
-    of_first = [of_q.new_empty(batch, n) for _ in range(2)]
-    arguments: list[Any] = [kept.steps, batch, int(len(kept.lengths) > 1)]
-    arguments += [kept.lengths.contiguous(), of_q.contiguous(), of_p.contiguous()]
-    arguments += [*kept.weights, *of_first]
-    found = []
-    for before, back in zip(kept.before, kept.back, strict=True):
-        slopes = len(before.parts[0])
-        directions = Arrays(slopes, batch, kept.widths, of_q)
-        along = Arrays(slopes, batch, kept.widths[1:], of_q)
-        memory = [one.memory for one in (before, back, directions, along)]
-        arguments += [slopes, *memory]
-        found.append((directions.parts, along.parts))
-    kept.program.launch("products", batch, arguments)
-    return of_first[0], of_first[1], found
+class _States(torch.autograd.Function):
+    """Forward and backward, energies given as flat lists of tensors besides."""
+
+    @staticmethod
+    def forward(ctx: Any, plan: Plan, q: Tensor, p: Tensor, *weights: Any) -> Any:
+        qs, ps, ctx.told = plan.rollout(q, p, keep=True)
+        ctx.plan = plan
+        return qs, ps
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_q: Tensor, of_p: Tensor) -> Any:  # type: ignore[override]
+        of_first_q, of_first_p, of_weights = ctx.plan.products(of_q, of_p, ctx.told)
+        return None, of_first_q, of_first_p, *of_weights

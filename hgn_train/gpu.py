@@ -45,26 +45,25 @@ class Program:
             self._checked(driver.cuFuncSetAttribute(kernel, most, size))
             self._kernels[name] = kernel
 
-    def launch(self, name: str, blocks: int, arguments: Sequence[Tensor | int]) -> None:
+    def launch(self, name: str, blocks: int, arguments: Sequence[Tensor | int | None]) -> None:
         """Start a kernel on the current stream.
 
         Arguments:
             name: Which.
             blocks: How many blocks of threads.
-            arguments: Arrays on the device, passed by address, and whole numbers.
+            arguments: Arrays on the device, passed by address, or None for no address, and whole
+                numbers.
 
         Raises:
             PhysimError: It does not start.
         """
-        values = tuple(x.data_ptr() if isinstance(x, Tensor) else x for x in arguments)
-        kinds = tuple(
-            ctypes.c_void_p if isinstance(x, Tensor) else ctypes.c_int for x in arguments
-        )
+        words = [x.data_ptr() if isinstance(x, Tensor) else x for x in arguments]
+        kinds = tuple(ctypes.c_int if isinstance(x, int) else ctypes.c_void_p for x in arguments)
         stream = torch.cuda.current_stream().cuda_stream
         self._checked(
             self._driver.cuLaunchKernel(
                 self._kernels[name], blocks, 1, 1, self._threads, 1, 1, self._shared[name],
-                stream, (values, kinds), 0,
+                stream, (tuple(words), kinds), 0,
             )
         )  # fmt: skip
 

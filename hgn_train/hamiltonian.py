@@ -134,15 +134,30 @@ class Energy(nn.Module):
                 gradient = functional.linear(gradient, layer.weight.T)
         return gradient + quadratic
 
+    def chain(self) -> Chain:
+        """Its layers as they are, for flattened states."""
+        *hidden, last = self.layers
+        if isinstance(last, Convolution):
+            ones = torch.ones_like(last.weight[:1, :1, :1, :1])
+            ones = ones.expand(1, last.out_channels, last.size_out, last.size_out)
+            total = last.input_gradient(ones).flatten()
+        else:
+            total = last.weight.sum(0)
+        stiffness = None
+        if self.log_stiffness is not None:
+            first: Any = hidden[0] if hidden else last
+            pixels = first.size_in**2 if isinstance(first, Convolution) else 1
+            stiffness = self.log_stiffness.exp().repeat_interleave(pixels)
+        return Chain(self.activation, tuple(map(_kernel, hidden)), total, stiffness)
+
     def unfolded(self) -> Unfolded:
         """The same energy of flattened states."""
         layers = [_matrix(layer) for layer in self.layers]
-        kernels = [_kernel(layer) for layer in self.layers[:-1]]
         stiffness = None
         if self.log_stiffness is not None:
             k = self.log_stiffness.exp()
             stiffness = k.repeat_interleave(layers[0][0].shape[1] // len(k))
-        return Unfolded(self.activation, layers[:-1], layers[-1][0].sum(0), stiffness, kernels)
+        return Unfolded(self.activation, layers[:-1], layers[-1][0].sum(0), stiffness)
 
 
 @dataclass(frozen=True)
@@ -193,6 +208,28 @@ class Kernel:
     bias: Tensor
 
 
+@dataclass(frozen=True)
+class Chain:
+    """An energy of flattened states with its layers as they are.
+
+    Attributes:
+        activation: One of `SMOOTH`.
+        kernels: The hidden layers.
+        last: Weights of the sum of what the last of these gives, flattened.
+        stiffness: k of the quadratic part, one a number of the state.
+    """
+
+    activation: str
+    kernels: tuple[Kernel, ...]
+    last: Tensor
+    stiffness: Tensor | None
+
+    def tensors(self) -> list[Tensor | None]:
+        """All that it is made of: weight and bias of each layer, `last`, `stiffness`."""
+        layers = [x for kernel in self.kernels for x in (kernel.weight, kernel.bias)]
+        return [*layers, self.last, self.stiffness]
+
+
 class Unfolded:
     """An energy of flattened states, (batch, n), with a matrix for each layer.
 
@@ -203,7 +240,6 @@ class Unfolded:
         layers: Weight, (outputs, inputs), and bias of each hidden layer.
         last: Weights of the sum of what the last of these gives.
         stiffness: k of the quadratic part, one a number of the state.
-        kernels: The hidden layers as they were before they became matrices, where that is known.
     """
 
     def __init__(
@@ -212,13 +248,11 @@ class Unfolded:
         layers: Sequence[tuple[Tensor, Tensor]],
         last: Tensor,
         stiffness: Tensor | None,
-        kernels: Sequence[Kernel] = (),
     ) -> None:
         self.activation = activation
         self.value_of, self.slope_of = SMOOTH[activation]
         self.curvature_of = CURVATURE[activation]
         self.layers, self.last, self.stiffness = layers, last, stiffness
-        self.kernels = kernels
 
     def tensors(self) -> list[Tensor | None]:
         """All that it is made of: weight and bias of each layer, `last`, `stiffness`."""
@@ -360,6 +394,10 @@ class Separable(nn.Module):
     def dp(self, q: Tensor, p: Tensor) -> Tensor:
         """∂H/∂p = T'(p)."""
         return self.kinetic.gradient(p)
+
+    def chains(self) -> tuple[Chain, Chain]:
+        """V and T of flattened states, layer by layer."""
+        return self.potential.chain(), self.kinetic.chain()
 
     def unfolded(self) -> Gradients:
         """The gradients of flattened q and p."""

@@ -34,21 +34,55 @@ template <> struct Before<0> {
 constexpr int HIDDEN = Before<DEPTH>::out;
 constexpr int TOP = DEPTH - 1;
 
-// Arrays with an entry (slope, trajectory, number) for each layer, one layer behind the other.
+// Arrays with an entry (half, slope, trajectory, number) for each layer, one layer behind the other.
 struct Kept {
     float* start;
-    int slopes, batch, slope;
+    int slopes, batch, slope, trajectory;
 
-    // where the numbers of this block's trajectory are, in the array whose layers before have so many
-    __device__ float* at(int before, int numbers) const {
-        return start + (long long)before * slopes * batch
-               + ((long long)slope * batch + blockIdx.x) * numbers;
+    // where the numbers of this trajectory are, behind layers that have so many before
+    __device__ float* at(int half, int before, int numbers) const {
+        return start + 2LL * before * slopes * batch
+               + ((long long)(half * slopes + slope) * batch + trajectory) * numbers;
+    }
+
+    // where nothing is to be kept, there is no array
+    __device__ void keep(int half, int before, int numbers, int j, float number) const {
+        if (start) at(half, before, numbers)[j] = number;
+    }
+};
+
+// The arrays and their halves: what enters an activation and what comes back to it; what comes back
+// to its input and the same along a direction; directions and what they start from.
+enum { ENTERS = 0, BACK = 1, PULLS = 0, ALONG = 1, DIRECTIONS = 0, INPUTS = 1 };
+
+struct Arrays {
+    Kept maps, pulls, seen;
+};
+
+// What the kernels are told of one energy: its weights, how many slopes there are and how many of
+// them are made forward in time, and where the arrays are.
+struct Energy {
+    const float* weights;
+    int slopes, ahead;
+    float *maps, *pulls, *seen;
+
+    __device__ Arrays arrays(int batch, int slope, int trajectory) const {
+        return {{maps, slopes, batch, slope, trajectory},
+                {pulls, slopes, batch, slope, trajectory},
+                {seen, slopes, batch, slope, trajectory}};
     }
 };
 
 __device__ constexpr int trips(int channels, int groups) { return (channels + groups - 1) / groups; }
 __device__ constexpr int unrolled(int count, int loads) {
     return count * loads <= 64 ? count : (loads >= 16 ? 1 : 16 / loads);
+}
+
+// One of two, without an address of either being taken.
+__device__ inline Energy chosen(bool second, const Energy& a, const Energy& b) {
+    return {second ? b.weights : a.weights, second ? b.slopes : a.slopes,
+            second ? b.ahead : a.ahead,     second ? b.maps : a.maps,
+            second ? b.pulls : a.pulls,     second ? b.seen : a.seen};
 }
 
 // Sums over the seen channels of each group, from maps x.
@@ -151,14 +185,9 @@ template <int L> __device__ float summed_back(const float* partial, int j) {
 
 #define EACH(j, n) for (int j = threadIdx.x; j < (n); j += THREADS)
 
-// What one evaluation of E'(x) leaves.
-struct Slope {
-    Kept inputs, before, back, pulls;
-};
-
 // From x, which is overwritten, up to the outputs of layer L and all above, and down again.
 template <int L>
-__device__ void evaluate(const float* weights, const Slope& left, float* x, float* slopes,
+__device__ void evaluate(const float* weights, const Arrays& left, float* x, float* slopes,
                          float* partial) {
     constexpr int places = Shape<L>::after * Shape<L>::after;
     constexpr int bias = Shape<L>::weights
@@ -168,16 +197,16 @@ __device__ void evaluate(const float* weights, const Slope& left, float* x, floa
     EACH(j, Numbers<L>::out) {
         const float u = weights[bias + j / places] + summed<L>(partial, j);
         const float s = slope(u);
-        left.before.at(Before<L>::out, Numbers<L>::out)[j] = u;
+        left.maps.keep(ENTERS, Before<L>::out, Numbers<L>::out, j, u);
         slopes[Before<L>::out + j] = s;
         if constexpr (L < TOP) {
             const float v = value(u);
-            left.inputs.at(Before<L + 1>::in, Numbers<L>::out)[j] = v;
+            left.seen.keep(INPUTS, Before<L + 1>::in, Numbers<L>::out, j, v);
             x[j] = v;
         } else {
             const float g = weights[LAST + j];
-            left.back.at(Before<L>::out, Numbers<L>::out)[j] = g;
-            left.pulls.at(Before<L>::out, Numbers<L>::out)[j] = g * s;
+            left.maps.keep(BACK, Before<L>::out, Numbers<L>::out, j, g);
+            left.pulls.keep(PULLS, Before<L>::out, Numbers<L>::out, j, g * s);
             x[j] = g * s;
         }
     }
@@ -189,55 +218,61 @@ __device__ void evaluate(const float* weights, const Slope& left, float* x, floa
         EACH(j, Numbers<L>::in) {
             const float g = summed_back<L>(partial, j);
             const float pull = g * slopes[Before<L - 1>::out + j];
-            left.back.at(Before<L - 1>::out, Numbers<L>::in)[j] = g;
-            left.pulls.at(Before<L - 1>::out, Numbers<L>::in)[j] = pull;
+            left.maps.keep(BACK, Before<L - 1>::out, Numbers<L>::in, j, g);
+            left.pulls.keep(PULLS, Before<L - 1>::out, Numbers<L>::in, j, pull);
             x[j] = pull;
         }
         __syncthreads();
     }
 }
 
+// States at all times from those at the time of the anchor: the first blocks go forward from it, a
+// trajectory each, and as many others backward, with steps of -dt.
 extern "C" __global__ void __launch_bounds__(THREADS)
-    rollout(int steps, int batch, int dt_stride, const float* dts, const float* q0,
-            const float* p0, const float* potential, const float* kinetic, float* qs, float* ps,
-            int slopes_v, float* inputs_v, float* before_v, float* back_v, float* pulls_v,
-            int slopes_t, float* inputs_t, float* before_t, float* back_t, float* pulls_t) {
+    rollout(int batch, int forward, int backward, int dt_stride, const float* dts,
+            const float* q0, const float* p0, float* qs, float* ps,
+            const float* weights_v, int slopes_v, int ahead_v, float* maps_v, float* pulls_v,
+            float* seen_v, const float* weights_t, int slopes_t, int ahead_t, float* maps_t,
+            float* pulls_t, float* seen_t) {
     extern __shared__ float shared[];
     float *q = shared, *p = q + N, *of_v = p + N, *of_t = of_v + N;
     float *x = of_t + N, *slopes = x + WIDEST, *partial = slopes + HIDDEN;
-    const float dt = dts[dt_stride * blockIdx.x];
+    const Energy potential = {weights_v, slopes_v, ahead_v, maps_v, pulls_v, seen_v};
+    const Energy kinetic = {weights_t, slopes_t, ahead_t, maps_t, pulls_t, seen_t};
+    const bool back = blockIdx.x >= batch;
+    const int trajectory = blockIdx.x - (back ? batch : 0), steps = back ? backward : forward;
+    const long long anchor = (long long)trajectory * (forward + 1 + backward) + backward;
+    const float dt = (back ? -1 : 1) * dts[dt_stride * trajectory];
     EACH(j, N) {
-        q[j] = q0[(long long)blockIdx.x * N + j];
-        p[j] = p0[(long long)blockIdx.x * N + j];
+        q[j] = q0[(long long)trajectory * N + j];
+        p[j] = p0[(long long)trajectory * N + j];
+        if (!back) {
+            qs[anchor * N + j] = q[j];
+            ps[anchor * N + j] = p[j];
+        }
     }
     bool fresh_v = false, fresh_t = false;
-    int made_v = 0, made_t = 0;
+    int next_v = back ? ahead_v : 0, next_t = back ? ahead_t : 0;
     for (int step = 0; step < steps; step++) {
         for (int operation = 0; operation < OPERATIONS; operation++) {
             const bool drift = WAY[operation];
             if (!(drift ? fresh_t : fresh_v)) {
-                const float* weights = drift ? kinetic : potential;
+                const Energy energy = chosen(drift, potential, kinetic);
                 const float* state = drift ? p : q;
-                const int count = drift ? slopes_t : slopes_v, number = drift ? made_t : made_v;
-                const Slope left = {
-                    {drift ? inputs_t : inputs_v, count, batch, number},
-                    {drift ? before_t : before_v, count, batch, number},
-                    {drift ? back_t : back_v, count, batch, number},
-                    {drift ? pulls_t : pulls_v, count, batch, number},
-                };
+                const int number = drift ? next_t++ : next_v++;
+                const Arrays left = energy.arrays(batch, number, trajectory);
                 EACH(j, N) {
                     x[j] = state[j];
-                    left.inputs.at(0, N)[j] = state[j];
+                    left.seen.keep(INPUTS, 0, N, j, state[j]);
                 }
                 __syncthreads();
-                evaluate<0>(weights, left, x, slopes, partial);
+                evaluate<0>(energy.weights, left, x, slopes, partial);
                 EACH(j, N) {
                     float g = summed_back<0>(partial, j);
-                    if (STIFF) g += weights[STIFFNESS + j] * state[j];
+                    if (STIFF) g += energy.weights[STIFFNESS + j] * state[j];
                     (drift ? of_t : of_v)[j] = g;
                 }
                 __syncthreads();
-                (drift ? made_t : made_v)++;
                 (drift ? fresh_t : fresh_v) = true;
             }
             if (!TOGETHER) {
@@ -259,33 +294,29 @@ extern "C" __global__ void __launch_bounds__(THREADS)
             }
             fresh_v = fresh_t = false;
         }
+        const long long time = anchor + (back ? -1 - step : 1 + step);
         EACH(j, N) {
-            qs[((long long)blockIdx.x * steps + step) * N + j] = q[j];
-            ps[((long long)blockIdx.x * steps + step) * N + j] = p[j];
+            qs[time * N + j] = q[j];
+            ps[time * N + j] = p[j];
         }
     }
 }
 
-// What one product E''(x) γ leaves.
-struct Product {
-    Kept directions, along;
-};
-
 // s = a'(u) and a''(u) times what came back, of all layers from L on.
 template <int L>
-__device__ void recall(const Kept& before, const Kept& back, float* slopes, float* bends) {
+__device__ void recall(const Kept& maps, float* slopes, float* bends) {
     EACH(j, Numbers<L>::out) {
-        const float u = before.at(Before<L>::out, Numbers<L>::out)[j];
-        const float g = back.at(Before<L>::out, Numbers<L>::out)[j];
+        const float u = maps.at(ENTERS, Before<L>::out, Numbers<L>::out)[j];
+        const float g = maps.at(BACK, Before<L>::out, Numbers<L>::out)[j];
         slopes[Before<L>::out + j] = slope(u);
         bends[Before<L>::out + j] = curvature(u) * g;
     }
-    if constexpr (L < TOP) recall<L + 1>(before, back, slopes, bends);
+    if constexpr (L < TOP) recall<L + 1>(maps, slopes, bends);
 }
 
 // From ẋ, which is overwritten, up and down again along it.
 template <int L>
-__device__ void follow(const float* weights, const Product& left, float* x, const float* slopes,
+__device__ void follow(const float* weights, const Arrays& left, float* x, const float* slopes,
                        const float* bends, float* rates, float* partial) {
     spread<L>(weights, x, partial);
     __syncthreads();
@@ -293,12 +324,12 @@ __device__ void follow(const float* weights, const Product& left, float* x, cons
         const float rate = summed<L>(partial, j);
         const float d = slopes[Before<L>::out + j] * rate;
         rates[Before<L>::out + j] = rate;
-        left.directions.at(Before<L + 1>::in, Numbers<L>::out)[j] = d;
+        left.seen.keep(DIRECTIONS, Before<L + 1>::in, Numbers<L>::out, j, d);
         if constexpr (L < TOP) {
             x[j] = d;
         } else {
             const float pull = bends[Before<L>::out + j] * rate;
-            left.along.at(Before<L>::out, Numbers<L>::out)[j] = pull;
+            left.pulls.keep(ALONG, Before<L>::out, Numbers<L>::out, j, pull);
             x[j] = pull;
         }
     }
@@ -310,31 +341,39 @@ __device__ void follow(const float* weights, const Product& left, float* x, cons
         EACH(j, Numbers<L>::in) {
             const int at = Before<L - 1>::out + j;
             const float pull = bends[at] * rates[at] + summed_back<L>(partial, j) * slopes[at];
-            left.along.at(Before<L - 1>::out, Numbers<L>::in)[j] = pull;
+            left.pulls.keep(ALONG, Before<L - 1>::out, Numbers<L>::in, j, pull);
             x[j] = pull;
         }
         __syncthreads();
     }
 }
 
+// From gradients with respect to the states at all times to those of the first state, one from the
+// blocks that went forward and one from those that went backward, and what weights' are made of.
 extern "C" __global__ void __launch_bounds__(THREADS)
-    products(int steps, int batch, int dt_stride, const float* dts, const float* of_q,
-             const float* of_p, const float* potential, const float* kinetic, float* of_q0,
-             float* of_p0, int slopes_v, float* before_v, float* back_v, float* directions_v,
-             float* along_v, int slopes_t, float* before_t, float* back_t, float* directions_t,
-             float* along_t) {
+    products(int batch, int forward, int backward, int dt_stride, const float* dts,
+             const float* of_q, const float* of_p, float* of_q0, float* of_p0,
+             const float* weights_v, int slopes_v, int ahead_v, float* maps_v, float* pulls_v,
+             float* seen_v, const float* weights_t, int slopes_t, int ahead_t, float* maps_t,
+             float* pulls_t, float* seen_t) {
     extern __shared__ float shared[];
     float *at_q = shared, *at_p = at_q + N, *behind_q = at_p + N, *behind_p = behind_q + N;
     float *gamma = behind_p + N, *x = gamma + N;
     float *slopes = x + WIDEST, *bends = slopes + HIDDEN, *rates = bends + HIDDEN;
     float* partial = rates + HIDDEN;
-    const float dt = dts[dt_stride * blockIdx.x];
+    const Energy potential = {weights_v, slopes_v, ahead_v, maps_v, pulls_v, seen_v};
+    const Energy kinetic = {weights_t, slopes_t, ahead_t, maps_t, pulls_t, seen_t};
+    const bool back = blockIdx.x >= batch;
+    const int trajectory = blockIdx.x - (back ? batch : 0), steps = back ? backward : forward;
+    const long long anchor = (long long)trajectory * (forward + 1 + backward) + backward;
+    const float dt = (back ? -1 : 1) * dts[dt_stride * trajectory];
     EACH(j, N) at_q[j] = at_p[j] = gamma[j] = 0;
-    int left_v = slopes_v, left_t = slopes_t;
+    int left_v = back ? slopes_v : ahead_v, left_t = back ? slopes_t : ahead_t;
     for (int step = steps - 1; step >= 0; step--) {
+        const long long time = anchor + (back ? -1 - step : 1 + step);
         EACH(j, N) {
-            at_q[j] += of_q[((long long)blockIdx.x * steps + step) * N + j];
-            at_p[j] += of_p[((long long)blockIdx.x * steps + step) * N + j];
+            at_q[j] += of_q[time * N + j];
+            at_p[j] += of_p[time * N + j];
             behind_q[j] = at_q[j];
             behind_p[j] = at_p[j];
         }
@@ -347,23 +386,19 @@ extern "C" __global__ void __launch_bounds__(THREADS)
                 gamma[j] += length * of_move;
             }
             if (!NEW[(step > 0) * OPERATIONS + operation]) continue;
-            const float* weights = drift ? kinetic : potential;
-            const int count = drift ? slopes_t : slopes_v, number = drift ? --left_t : --left_v;
-            const Product left = {
-                {drift ? directions_t : directions_v, count, batch, number},
-                {drift ? along_t : along_v, count, batch, number},
-            };
-            recall<0>({drift ? before_t : before_v, count, batch, number},
-                      {drift ? back_t : back_v, count, batch, number}, slopes, bends);
+            const Energy energy = chosen(drift, potential, kinetic);
+            const int number = drift ? --left_t : --left_v;
+            const Arrays left = energy.arrays(batch, number, trajectory);
+            recall<0>(left.maps, slopes, bends);
             EACH(j, N) {
                 x[j] = gamma[j];
-                left.directions.at(0, N)[j] = gamma[j];
+                left.seen.keep(DIRECTIONS, 0, N, j, gamma[j]);
             }
             __syncthreads();
-            follow<0>(weights, left, x, slopes, bends, rates, partial);
+            follow<0>(energy.weights, left, x, slopes, bends, rates, partial);
             EACH(j, N) {
                 float grown = summed_back<0>(partial, j);
-                if (STIFF) grown += weights[STIFFNESS + j] * gamma[j];
+                if (STIFF) grown += energy.weights[STIFFNESS + j] * gamma[j];
                 if (drift) at_p[j] += grown;
                 else at_q[j] += grown;
                 gamma[j] = 0;

@@ -268,7 +268,7 @@ class HGN(nn.Module):
         with torch.autocast(q.device.type, enabled=False):
             q, p = adjoint.states(
                 self.integrator,
-                self.hamiltonian.unfolded(),
+                self.hamiltonian,
                 q.flatten(1),
                 p.flatten(1),
                 dt / n,

@@ -73,7 +73,7 @@ class Program:
 
     def launch(self, name, blocks, arguments):
         kinds = [ctypes.c_int] + [
-            ctypes.c_void_p if isinstance(x, torch.Tensor) else ctypes.c_int for x in arguments
+            ctypes.c_int if isinstance(x, int) else ctypes.c_void_p for x in arguments
         ]
         call = ctypes.CFUNCTYPE(None, *kinds)
         address = ctypes.c_void_p.in_dll(self.library, f"emulate_{name}")

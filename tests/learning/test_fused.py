@@ -4,6 +4,7 @@ The kernels are compiled as C++ and run on the processor (`emulated.py`); what a
 is asked by the tests that need one.
 """
 
+import functools
 import shutil
 
 import emulated
@@ -45,9 +46,7 @@ def outcome(h, integrator, q, p, dt, dtype, device="cpu", forward=5, backward=2)
     h = h.to(device, dtype)
     q, p = (x.detach().to(device, dtype).requires_grad_() for x in (q, p))
     leaves = [q, p, *(weight for weight in h.parameters() if weight.requires_grad)]
-    states = adjoint.states(
-        integrators.find(integrator), h.unfolded(), q, p, dt.to(q), forward, backward
-    )
+    states = adjoint.states(integrators.find(integrator), h, q, p, dt.to(q), forward, backward)
     generator = torch.Generator().manual_seed(1)
     pulls = [torch.randn(x.shape, dtype=torch.float64, generator=generator) for x in states]
     loss = sum((x * pull.to(x)).sum() for x, pull in zip(states, pulls, strict=True))
@@ -68,19 +67,26 @@ def test_kernels_do_what_plain_calls_do(form, integrator, monkeypatch, tmp_path)
     q, p = torch.randn(2, 3, n, dtype=torch.float64)
     dt = torch.tensor([0.1, -0.2, 0.3], dtype=torch.float64)
     truth = outcome(h, integrator, q, p, dt, torch.float64)
-    programs = []
+    made_of = []
 
-    def program_for(moves, potential, kinetic, q):
-        if not programs:
-            monkeypatch.setattr(fused, "THREADS", 24)
-            shapes = fused.shapes_of(moves, potential, kinetic)
-            programs.append(emulated.Program(shapes.source(), tmp_path, "kernels"))
-        return programs[0]
+    def compiled(shapes, device):
+        program = emulated.Program(shapes.source(), tmp_path, "kernels")
+        made_of.append(fused.Kernels(shapes, device, program))
+        return made_of[-1]
 
-    monkeypatch.setattr(fused, "program_for", program_for)
+    monkeypatch.setattr(fused, "THREADS", 24)
+    monkeypatch.setattr(fused, "suits", lambda q: q.dtype == torch.float32)
+    monkeypatch.setattr(fused, "compiled", functools.lru_cache(compiled))
     found = outcome(h, integrator, q, p, dt, torch.float32)
-    assert programs[0].launches == ["rollout", "rollout", "products", "products"]
+    (kernels,) = made_of
+    assert kernels.program.launches == ["rollout", "products"]
     assert_near(found, truth, 1e-5)
+    with torch.no_grad():  # nothing is kept, and the states are the same
+        alone = adjoint.states(
+            integrators.find(integrator), h, q.float(), p.float(), dt.float(), 5, 2
+        )
+    assert kernels.program.launches == ["rollout", "products", "rollout"]
+    assert_near([x.double() for x in alone], found[:2], 1e-12)
 
 
 @pytest.mark.parametrize(
@@ -98,14 +104,12 @@ def test_kernels_do_what_plain_calls_do(form, integrator, monkeypatch, tmp_path)
 def test_what_has_kernels(potential, kinetic, fits):
     """Two energies alike, as many channels as threads at most, maps of 4 pixels a side at most."""
     moves = integrators.LEAPFROG
-    shapes = fused.shapes_of(moves, potential().unfolded(), kinetic().unfolded())
+    shapes = fused.shapes_of(moves, potential().chain(), kinetic().chain())
     assert (shapes is not None) == fits
 
 
 def test_a_processor_makes_plain_calls():
-    h, n = made("maps")
-    parts = h.float().unfolded().parts
-    assert fused.program_for(integrators.LEAPFROG, *parts, torch.zeros(1, n)) is None
+    assert not fused.suits(torch.zeros(1, 4))
 
 
 @pytest.mark.gpu
@@ -126,9 +130,9 @@ def test_a_gpu_does_what_plain_calls_do(preset, integrator, monkeypatch):
     )
     truth = outcome(h, integrator, q, p, dt, torch.float64)
     found = outcome(h, integrator, q, p, dt, torch.float32, "cuda")
-    assert launched == ["rollout", "rollout", "products", "products"]
+    assert launched == ["rollout", "products"]
     with fused.plain_calls():
         plain = outcome(h, integrator, q, p, dt, torch.float32, "cuda")
-    assert len(launched) == 4
+    assert len(launched) == 2
     assert_near(plain, truth, 1e-4)
     assert_near(found, truth, 1e-4)

@@ -98,8 +98,8 @@ def test_written_out_gradient_of_a_rollout_is_autograds(name, form):
     leaves = [q, p, *(weight for weight in h.parameters() if weight.requires_grad)]
     pull = [torch.randn(4, 8, shape[1], dtype=torch.float64) for _ in range(2)]
     found = []
-    for states in (adjoint.states, integrators.rollout):
-        out = states(integrators.find(name), h.unfolded(), q, p, dt, 5, 2)
+    for states, of in ((adjoint.states, h), (integrators.rollout, h.unfolded())):
+        out = states(integrators.find(name), of, q, p, dt, 5, 2)
         loss = sum((x * y).sum() for x, y in zip(out, pull, strict=True))
         found.append((out, torch.autograd.grad(loss, leaves)))
     (states, grads), (truth, expected) = found
