@@ -177,6 +177,7 @@ def bench(preset: str, changes: dict[str, Any], device: torch.device, precision:
     image = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
     draws = {name: x.to(device) for name, x in model.draws(BATCH, generator).items()}
     model = model.to(device, memory_format=torch.channels_last)
+    model.prepare({"image": image.to(device)})
     return Bench(model, {"image": image.to(device)}, draws, device, precision)
 
 

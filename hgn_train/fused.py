@@ -10,12 +10,9 @@ It is float32 throughout, like the plain calls, and differs from them in the ord
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import functools
 import threading
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -24,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from hgn_train.gpu import Program
+from hgn_train import gpu
 from hgn_train.hamiltonian import Chain, Separable, Window
 from hgn_train.integrators import DRIFT, Moves
 
@@ -53,17 +50,6 @@ ACTIVATIONS = {
 """Each with its two derivatives, as in `hamiltonian.SMOOTH` and `hamiltonian.CURVATURE`."""
 
 _compiling = threading.Lock()
-_plain = contextvars.ContextVar("plain", default=False)
-
-
-@contextlib.contextmanager
-def plain_calls() -> Iterator[None]:
-    """Have rollouts done by plain calls meanwhile, as where the two are compared."""
-    token = _plain.set(True)
-    try:
-        yield
-    finally:
-        _plain.reset(token)
 
 
 @dataclass(frozen=True)
@@ -179,11 +165,7 @@ def shapes_of(moves: Moves, potential: Chain, kinetic: Chain) -> Shapes | None:
 
 def suits(q: Tensor) -> bool:
     """Whether kernels may be asked: float32 on a GPU, plain calls."""
-    if torch.compiler.is_compiling() or q.device.type != "cuda" or q.dtype != torch.float32:
-        return False
-    return not (
-        _plain.get() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
-    )
+    return gpu.suits(q) and q.dtype == torch.float32 and gpu.has_compiler()
 
 
 class Kernels:
@@ -262,21 +244,13 @@ def _places(w: Window) -> tuple[Tensor, Tensor] | None:
 
 
 @functools.lru_cache(maxsize=64)
-def compiled(shapes: Shapes, device: torch.device) -> Kernels | None:
-    """The kernels on a device; none, with a warning, where PyTorch does not bring the compiler."""
-    try:
-        with torch.cuda.device(device):
-            program = Program(shapes.source(), shapes.shared(), shapes.threads)
-            kernels = Kernels(shapes, device, program)
-            torch.cuda.current_stream().synchronize()  # others use them on streams of their own
-            return kernels
-    except ImportError as error:
-        warnings.warn(
-            f"rollouts are done by plain calls, several times slower: {error}; "
-            "expected the package cuda-bindings, as PyTorch for CUDA asks for",
-            stacklevel=2,
-        )
-        return None
+def compiled(shapes: Shapes, device: torch.device) -> Kernels:
+    """The kernels on a device."""
+    with torch.cuda.device(device):
+        program = gpu.Program(shapes.source(), shapes.shared(), shapes.threads)
+        kernels = Kernels(shapes, device, program)
+        torch.cuda.current_stream().synchronize()  # others use them on streams of their own
+    return kernels
 
 
 def kernels_for(moves: Moves, potential: Chain, kinetic: Chain, q: Tensor) -> Kernels | None:

@@ -6,14 +6,54 @@ vendor's own Python names for it and for the driver.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import ctypes
-from collections.abc import Mapping, Sequence
+import functools
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from physim.errors import PhysimError
+
+_plain = contextvars.ContextVar("plain", default=False)
+
+
+@contextlib.contextmanager
+def plain_calls() -> Iterator[None]:
+    """Have all done by PyTorch's own kernels meanwhile, as where the two are compared."""
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
+def suits(x: Tensor) -> bool:
+    """Whether kernels may be asked: an array of a GPU, plain calls."""
+    if torch.compiler.is_compiling() or x.device.type != "cuda":
+        return False
+    return not (
+        _plain.get() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
+    )
+
+
+@functools.cache
+def has_compiler() -> bool:
+    """Whether PyTorch has brought the compiler; where it has not, that is said once."""
+    try:
+        from cuda.bindings import driver, nvrtc  # noqa: F401
+    except ImportError as error:
+        warnings.warn(
+            f"training is several times slower without our own kernels: {error}; "
+            "expected the package cuda-bindings, as PyTorch for CUDA asks for",
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 class Program:
@@ -45,20 +85,20 @@ class Program:
             self._checked(driver.cuFuncSetAttribute(kernel, most, size))
             self._kernels[name] = kernel
 
-    def launch(self, name: str, blocks: int, arguments: Sequence[Tensor | int | None]) -> None:
+    def launch(self, name: str, blocks: int, arguments: Sequence[Tensor | float | None]) -> None:
         """Start a kernel on the current stream.
 
         Arguments:
             name: Which.
             blocks: How many blocks of threads.
-            arguments: Arrays on the device, passed by address, or None for no address, and whole
-                numbers.
+            arguments: Arrays on the device, passed by address, or None for no address, whole
+                numbers, and numbers in float32.
 
         Raises:
             PhysimError: It does not start.
         """
-        words = [x.data_ptr() if isinstance(x, Tensor) else x for x in arguments]
-        kinds = tuple(ctypes.c_int if isinstance(x, int) else ctypes.c_void_p for x in arguments)
+        words = [x.data_ptr() if isinstance(x, Tensor) else x or 0 for x in arguments]
+        kinds = tuple(map(kind_of, arguments))
         stream = torch.cuda.current_stream().cuda_stream
         self._checked(
             self._driver.cuLaunchKernel(
@@ -72,6 +112,13 @@ class Program:
         if int(status) != 0:
             raise PhysimError(f"CUDA: {status!s}")
         return found[0] if found else None
+
+
+def kind_of(argument: Tensor | float | None) -> Any:
+    """How C names an argument of a kernel."""
+    if isinstance(argument, int):
+        return ctypes.c_int
+    return ctypes.c_float if isinstance(argument, float) else ctypes.c_void_p
 
 
 def compiled(source: str, architecture: str) -> bytes:

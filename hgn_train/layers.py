@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hgn_train import convolution
+from hgn_train import convolution, pointwise
 
 
 def start_weights(layer: nn.Linear | nn.Conv2d) -> None:
@@ -80,11 +80,15 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """The maps after the convolution."""
+        return self.convolved(x, self.bias)
+
+    def convolved(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """The same with another bias, or none."""
         first, last = self.pad
         if first == last:
-            return functional.conv2d(x, self.weight, self.bias, self.stride, first)
+            return functional.conv2d(x, self.weight, bias, self.stride, first)
         x = functional.pad(x, (first, last, first, last))
-        return functional.conv2d(x, self.weight, self.bias, self.stride)
+        return functional.conv2d(x, self.weight, bias, self.stride)
 
     def leaky(self, x: Tensor, slope: float = 1.0) -> Tensor:
         """The maps after the convolution and a leaky ReLU, in fewer operations where that can be.
@@ -96,6 +100,8 @@ class Convolution(nn.Conv2d):
         usual = (self.kernel_size[0], self.stride[0], *self.pad) == (3, 1, 1, 1)
         if usual and self.bias is not None and convolution.suits(x):
             return convolution.leaky(x, self.weight, self.bias, slope)
+        if self.bias is not None and pointwise.suits(x, self.out_channels):
+            return pointwise.leaky(self.convolved(x, None), self.bias, slope)
         return convolution.leaky_relu(self(x), slope)
 
     def matrix(self) -> Tensor:
@@ -141,12 +147,18 @@ class UpsamplingConvolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """The maps after the convolution, twice as large."""
+        return self.convolved(x, self.bias)
+
+    def convolved(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """The same with another bias, or none."""
         with torch.autocast(x.device.type, enabled=False):  # add first, round afterwards
             kernel = (self.weight.flatten(2) @ self.spread.T).unflatten(2, (4, 4)).transpose(0, 1)
-        return functional.conv_transpose2d(x, kernel, self.bias, 2, 1)
+        return functional.conv_transpose2d(x, kernel, bias, 2, 1)
 
     def leaky(self, x: Tensor, slope: float = 1.0) -> Tensor:
         """The same and a leaky ReLU, as `Convolution.leaky`."""
         if self.bias is not None and convolution.suits(x, 2):
             return convolution.leaky(x, self.weight, self.bias, slope, 2)
+        if self.bias is not None and pointwise.suits(x, self.out_channels):
+            return pointwise.leaky(self.convolved(x, None), self.bias, slope)
         return convolution.leaky_relu(self(x), slope)

@@ -73,11 +73,6 @@ struct Energy {
     }
 };
 
-__device__ constexpr int trips(int channels, int groups) { return (channels + groups - 1) / groups; }
-__device__ constexpr int unrolled(int count, int loads) {
-    return count * loads <= 64 ? count : (loads >= 16 ? 1 : 16 / loads);
-}
-
 // One of two, without an address of either being taken.
 __device__ inline Energy chosen(bool second, const Energy& a, const Energy& b) {
     return {second ? b.weights : a.weights, second ? b.slopes : a.slopes,
@@ -85,25 +80,67 @@ __device__ inline Energy chosen(bool second, const Energy& a, const Energy& b) {
             second ? b.pulls : a.pulls,     second ? b.seen : a.seen};
 }
 
-// Sums over the seen channels of each group, from maps x.
-template <int L> __device__ void spread(const float* weights, const float* x, float* partial) {
+// One direction of a layer: from its inputs to its outputs, or from what comes back to its outputs
+// to its inputs.
+template <int L, bool BACK> struct Way {
     using S = Shape<L>;
-    constexpr int places = S::after * S::after, seen = S::side * S::side;
-    constexpr int taps = S::kernel * S::kernel, groups = THREADS / S::out;
-    constexpr int count = trips(S::in, groups), by = unrolled(count, taps);
-    const int channel = threadIdx.x % S::out, group = threadIdx.x / S::out;
-    if (group >= groups) return;
-    float sums[places] = {};
-#pragma unroll by
-    for (int trip = 0; trip < count; trip++) {
-        const int c = group + trip * groups;
-        if (S::in % groups && c >= S::in) break;
-        float value[seen], weight[taps];
+    static constexpr int lanes = BACK ? S::in : S::out;  // channels that it makes
+    static constexpr int dealt = BACK ? S::out : S::in;  // channels that it sees
+    static constexpr int places = BACK ? S::side * S::side : S::after * S::after;
+    static constexpr int seen = BACK ? S::after * S::after : S::side * S::side;
+    static constexpr int taps = S::kernel * S::kernel;
+    static constexpr int groups = THREADS / lanes;
+    static constexpr int trips = (dealt + groups - 1) / groups;
+    static constexpr int start = S::weights + (BACK ? S::in * taps * S::out : 0);
+    static constexpr int loads = trips * taps;
+    static constexpr bool early = loads <= 32;  // all weights of a thread fit its registers
+    static constexpr int by = loads <= 64 ? trips : (taps >= 16 ? 1 : 16 / taps);
+};
+
+// The weights that a thread needs next, asked for before it waits for the others.
+template <int L, bool BACK> struct Fetched {
+    using W = Way<L, BACK>;
+    float of[W::early ? W::loads : 1];
+
+    __device__ explicit Fetched(const float* weights) {
+        const int channel = threadIdx.x % W::lanes, group = threadIdx.x / W::lanes;
+        if constexpr (W::early) {
 #pragma unroll
-        for (int tap = 0; tap < taps; tap++)
-            weight[tap] = weights[S::weights + (c * taps + tap) * S::out + channel];
+            for (int trip = 0; trip < W::trips; trip++) {
+                const int c = group + trip * W::groups;
 #pragma unroll
-        for (int i = 0; i < seen; i++) value[i] = x[c * seen + i];
+                for (int tap = 0; tap < W::taps; tap++)
+                    of[trip * W::taps + tap] =
+                        group < W::groups && c < W::dealt
+                            ? weights[W::start + (c * W::taps + tap) * W::lanes + channel]
+                            : 0;
+            }
+        }
+    }
+};
+
+// Sums over the channels that are dealt to each group, from maps x.
+template <int L, bool BACK>
+__device__ void spread(const Fetched<L, BACK>& fetched, const float* weights, const float* x,
+                       float* partial) {
+    using W = Way<L, BACK>;
+    using S = Shape<L>;
+    const int channel = threadIdx.x % W::lanes, group = threadIdx.x / W::lanes;
+    if (group >= W::groups) return;
+    float sums[W::places] = {};
+#pragma unroll W::by
+    for (int trip = 0; trip < W::trips; trip++) {
+        const int c = group + trip * W::groups;
+        if (W::dealt % W::groups && c >= W::dealt) break;
+        float value[W::seen], weight[W::taps];
+#pragma unroll
+        for (int tap = 0; tap < W::taps; tap++)
+            if constexpr (W::early)
+                weight[tap] = fetched.of[trip * W::taps + tap];
+            else
+                weight[tap] = weights[W::start + (c * W::taps + tap) * W::lanes + channel];
+#pragma unroll
+        for (int i = 0; i < W::seen; i++) value[i] = x[c * W::seen + i];
 #pragma unroll
         for (int ky = 0; ky < S::kernel; ky++)
 #pragma unroll
@@ -114,88 +151,39 @@ template <int L> __device__ void spread(const float* weights, const float* x, fl
                     for (int ox = 0; ox < S::after; ox++) {
                         const int iy = oy * S::stride + ky - S::pad;
                         const int ix = ox * S::stride + kx - S::pad;
-                        if (iy >= 0 && iy < S::side && ix >= 0 && ix < S::side)
-                            sums[oy * S::after + ox] +=
-                                weight[ky * S::kernel + kx] * value[iy * S::side + ix];
+                        if (iy < 0 || iy >= S::side || ix < 0 || ix >= S::side) continue;
+                        const int in = iy * S::side + ix, out = oy * S::after + ox;
+                        sums[BACK ? in : out] +=
+                            weight[ky * S::kernel + kx] * value[BACK ? out : in];
                     }
     }
 #pragma unroll
-    for (int i = 0; i < places; i++)
-        partial[(group * places + i) * (S::out + 1) + channel] = sums[i];
+    for (int i = 0; i < W::places; i++)
+        partial[(group * W::places + i) * (W::lanes + 1) + channel] = sums[i];
 }
 
-// The same backward: from what comes back to the outputs to the inputs.
-template <int L> __device__ void spread_back(const float* weights, const float* x, float* partial) {
-    using S = Shape<L>;
-    constexpr int places = S::side * S::side, seen = S::after * S::after;
-    constexpr int taps = S::kernel * S::kernel, groups = THREADS / S::in;
-    constexpr int count = trips(S::out, groups), by = unrolled(count, taps);
-    const int channel = threadIdx.x % S::in, group = threadIdx.x / S::in;
-    if (group >= groups) return;
-    const float* backward = weights + S::weights + S::in * taps * S::out;
-    float sums[places] = {};
-#pragma unroll by
-    for (int trip = 0; trip < count; trip++) {
-        const int c = group + trip * groups;
-        if (S::out % groups && c >= S::out) break;
-        float value[seen], weight[taps];
-#pragma unroll
-        for (int tap = 0; tap < taps; tap++)
-            weight[tap] = backward[(c * taps + tap) * S::in + channel];
-#pragma unroll
-        for (int i = 0; i < seen; i++) value[i] = x[c * seen + i];
-#pragma unroll
-        for (int ky = 0; ky < S::kernel; ky++)
-#pragma unroll
-            for (int kx = 0; kx < S::kernel; kx++)
-#pragma unroll
-                for (int oy = 0; oy < S::after; oy++)
-#pragma unroll
-                    for (int ox = 0; ox < S::after; ox++) {
-                        const int iy = oy * S::stride + ky - S::pad;
-                        const int ix = ox * S::stride + kx - S::pad;
-                        if (iy >= 0 && iy < S::side && ix >= 0 && ix < S::side)
-                            sums[iy * S::side + ix] +=
-                                weight[ky * S::kernel + kx] * value[oy * S::after + ox];
-                    }
-    }
-#pragma unroll
-    for (int i = 0; i < places; i++)
-        partial[(group * places + i) * (S::in + 1) + channel] = sums[i];
-}
-
-// The sum of all groups at number j of a map of so many channels and places.
-template <int CHANNELS, int PLACES> __device__ float gathered(const float* partial, int j) {
-    constexpr int groups = THREADS / CHANNELS;
-    const int channel = j / PLACES, place = j % PLACES;
+// The sum of all groups at number j of the maps that are made.
+template <int L, bool BACK> __device__ float summed(const float* partial, int j) {
+    using W = Way<L, BACK>;
+    const int channel = j / W::places, place = j % W::places;
     float sum = 0;
 #pragma unroll 16
-    for (int group = 0; group < groups; group++)
-        sum += partial[(group * PLACES + place) * (CHANNELS + 1) + channel];
+    for (int group = 0; group < W::groups; group++)
+        sum += partial[(group * W::places + place) * (W::lanes + 1) + channel];
     return sum;
-}
-
-template <int L> __device__ float summed(const float* partial, int j) {
-    return gathered<Shape<L>::out, Shape<L>::after * Shape<L>::after>(partial, j);
-}
-
-template <int L> __device__ float summed_back(const float* partial, int j) {
-    return gathered<Shape<L>::in, Shape<L>::side * Shape<L>::side>(partial, j);
 }
 
 #define EACH(j, n) for (int j = threadIdx.x; j < (n); j += THREADS)
 
-// From x, which is overwritten, up to the outputs of layer L and all above, and down again.
+// Of a slope: what is done with the sums behind layer L, which are left in x for the next layer.
 template <int L>
-__device__ void evaluate(const float* weights, const Arrays& left, float* x, float* slopes,
-                         float* partial) {
-    constexpr int places = Shape<L>::after * Shape<L>::after;
-    constexpr int bias = Shape<L>::weights
-                         + 2 * Shape<L>::in * Shape<L>::kernel * Shape<L>::kernel * Shape<L>::out;
-    spread<L>(weights, x, partial);
-    __syncthreads();
+__device__ void bend(const float* weights, const Arrays& left, float* x, float* slopes,
+                     const float* partial) {
+    using S = Shape<L>;
+    constexpr int places = S::after * S::after;
+    constexpr int bias = S::weights + 2 * S::in * S::kernel * S::kernel * S::out;
     EACH(j, Numbers<L>::out) {
-        const float u = weights[bias + j / places] + summed<L>(partial, j);
+        const float u = weights[bias + j / places] + summed<L, false>(partial, j);
         const float s = slope(u);
         left.maps.keep(ENTERS, Before<L>::out, Numbers<L>::out, j, u);
         slopes[Before<L>::out + j] = s;
@@ -210,19 +198,49 @@ __device__ void evaluate(const float* weights, const Arrays& left, float* x, flo
             x[j] = g * s;
         }
     }
-    __syncthreads();
-    if constexpr (L < TOP) evaluate<L + 1>(weights, left, x, slopes, partial);
-    spread_back<L>(weights, x, partial);
-    __syncthreads();
+}
+
+// From sums in front of layer L, on the way down, to what comes back to the layer below.
+template <int L>
+__device__ auto descend(const Fetched<L, true>& fetched, const float* weights, const Arrays& left,
+                        float* x, const float* slopes, float* partial) {
+    spread(fetched, weights, x, partial);
     if constexpr (L > 0) {
+        const Fetched<L - 1, true> next(weights);
+        __syncthreads();
         EACH(j, Numbers<L>::in) {
-            const float g = summed_back<L>(partial, j);
+            const float g = summed<L, true>(partial, j);
             const float pull = g * slopes[Before<L - 1>::out + j];
             left.maps.keep(BACK, Before<L - 1>::out, Numbers<L>::in, j, g);
             left.pulls.keep(PULLS, Before<L - 1>::out, Numbers<L>::in, j, pull);
             x[j] = pull;
         }
         __syncthreads();
+        return next;
+    } else {
+        __syncthreads();
+    }
+}
+
+// From x, which is overwritten, up to the outputs of layer L and all above, and down again. What
+// the layer below needs on the way down is returned; below layer 0 are the sums of E'(x).
+template <int L>
+__device__ auto evaluate(const Fetched<L, false>& fetched, const float* weights,
+                         const Arrays& left, float* x, float* slopes, float* partial) {
+    spread(fetched, weights, x, partial);
+    if constexpr (L < TOP) {
+        const Fetched<L + 1, false> next(weights);
+        __syncthreads();
+        bend<L>(weights, left, x, slopes, partial);
+        __syncthreads();
+        const Fetched<L, true> back = evaluate<L + 1>(next, weights, left, x, slopes, partial);
+        return descend<L>(back, weights, left, x, slopes, partial);
+    } else {
+        const Fetched<L, true> back(weights);
+        __syncthreads();
+        bend<L>(weights, left, x, slopes, partial);
+        __syncthreads();
+        return descend<L>(back, weights, left, x, slopes, partial);
     }
 }
 
@@ -261,14 +279,15 @@ extern "C" __global__ void __launch_bounds__(THREADS)
                 const float* state = drift ? p : q;
                 const int number = drift ? next_t++ : next_v++;
                 const Arrays left = energy.arrays(batch, number, trajectory);
+                const Fetched<0, false> first(energy.weights);
                 EACH(j, N) {
                     x[j] = state[j];
                     left.seen.keep(INPUTS, 0, N, j, state[j]);
                 }
                 __syncthreads();
-                evaluate<0>(energy.weights, left, x, slopes, partial);
+                evaluate<0>(first, energy.weights, left, x, slopes, partial);
                 EACH(j, N) {
-                    float g = summed_back<0>(partial, j);
+                    float g = summed<0, true>(partial, j);
                     if (STIFF) g += energy.weights[STIFFNESS + j] * state[j];
                     (drift ? of_t : of_v)[j] = g;
                 }
@@ -314,14 +333,12 @@ __device__ void recall(const Kept& maps, float* slopes, float* bends) {
     if constexpr (L < TOP) recall<L + 1>(maps, slopes, bends);
 }
 
-// From ẋ, which is overwritten, up and down again along it.
+// Of a product: what is done with the sums behind layer L.
 template <int L>
-__device__ void follow(const float* weights, const Arrays& left, float* x, const float* slopes,
-                       const float* bends, float* rates, float* partial) {
-    spread<L>(weights, x, partial);
-    __syncthreads();
+__device__ void bend_along(const Arrays& left, float* x, const float* slopes, const float* bends,
+                           float* rates, const float* partial) {
     EACH(j, Numbers<L>::out) {
-        const float rate = summed<L>(partial, j);
+        const float rate = summed<L, false>(partial, j);
         const float d = slopes[Before<L>::out + j] * rate;
         rates[Before<L>::out + j] = rate;
         left.seen.keep(DIRECTIONS, Before<L + 1>::in, Numbers<L>::out, j, d);
@@ -333,18 +350,50 @@ __device__ void follow(const float* weights, const Arrays& left, float* x, const
             x[j] = pull;
         }
     }
-    __syncthreads();
-    if constexpr (L < TOP) follow<L + 1>(weights, left, x, slopes, bends, rates, partial);
-    spread_back<L>(weights, x, partial);
-    __syncthreads();
+}
+
+// As `descend`.
+template <int L>
+__device__ auto descend_along(const Fetched<L, true>& fetched, const float* weights,
+                              const Arrays& left, float* x, const float* slopes,
+                              const float* bends, const float* rates, float* partial) {
+    spread(fetched, weights, x, partial);
     if constexpr (L > 0) {
+        const Fetched<L - 1, true> next(weights);
+        __syncthreads();
         EACH(j, Numbers<L>::in) {
             const int at = Before<L - 1>::out + j;
-            const float pull = bends[at] * rates[at] + summed_back<L>(partial, j) * slopes[at];
+            const float pull = bends[at] * rates[at] + summed<L, true>(partial, j) * slopes[at];
             left.pulls.keep(ALONG, Before<L - 1>::out, Numbers<L>::in, j, pull);
             x[j] = pull;
         }
         __syncthreads();
+        return next;
+    } else {
+        __syncthreads();
+    }
+}
+
+// As `evaluate`, from ẋ.
+template <int L>
+__device__ auto follow(const Fetched<L, false>& fetched, const float* weights, const Arrays& left,
+                       float* x, const float* slopes, const float* bends, float* rates,
+                       float* partial) {
+    spread(fetched, weights, x, partial);
+    if constexpr (L < TOP) {
+        const Fetched<L + 1, false> next(weights);
+        __syncthreads();
+        bend_along<L>(left, x, slopes, bends, rates, partial);
+        __syncthreads();
+        const Fetched<L, true> back =
+            follow<L + 1>(next, weights, left, x, slopes, bends, rates, partial);
+        return descend_along<L>(back, weights, left, x, slopes, bends, rates, partial);
+    } else {
+        const Fetched<L, true> back(weights);
+        __syncthreads();
+        bend_along<L>(left, x, slopes, bends, rates, partial);
+        __syncthreads();
+        return descend_along<L>(back, weights, left, x, slopes, bends, rates, partial);
     }
 }
 
@@ -389,15 +438,16 @@ extern "C" __global__ void __launch_bounds__(THREADS)
             const Energy energy = chosen(drift, potential, kinetic);
             const int number = drift ? --left_t : --left_v;
             const Arrays left = energy.arrays(batch, number, trajectory);
+            const Fetched<0, false> first(energy.weights);
             recall<0>(left.maps, slopes, bends);
             EACH(j, N) {
                 x[j] = gamma[j];
                 left.seen.keep(DIRECTIONS, 0, N, j, gamma[j]);
             }
             __syncthreads();
-            follow<0>(energy.weights, left, x, slopes, bends, rates, partial);
+            follow<0>(first, energy.weights, left, x, slopes, bends, rates, partial);
             EACH(j, N) {
-                float grown = summed_back<0>(partial, j);
+                float grown = summed<0, true>(partial, j);
                 if (STIFF) grown += energy.weights[STIFFNESS + j] * gamma[j];
                 if (drift) at_p[j] += grown;
                 else at_q[j] += grown;

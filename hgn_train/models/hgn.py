@@ -91,6 +91,7 @@ class HGN(nn.Module):
         self.register_buffer("updates", torch.zeros(()))
         self.register_buffer("centre", torch.zeros(s.channels))
         self.register_buffer("deviation", torch.ones(()))
+        self.state_is_maps = s.state == "maps"
         self.latent_shape = (s.latent_size, size, size) if s.state == "maps" else (s.latent_size,)
         self.integrator = integrators.find(s.integrator, s.separable)
 
@@ -106,6 +107,10 @@ class HGN(nn.Module):
         if self.settings.standardize:
             self.centre.copy_(colour)
             self.deviation.copy_((images - images.mean((0, 1))).std() + 1e-3)
+        if self.precise_maps(images.device):
+            layout = torch.contiguous_format
+            for part in (self.encoder, self.transform):
+                part.to(images.device, memory_format=layout)  # type: ignore[call-overload]
         if isinstance(self.encoder, VectorEncoder) and self.encoder.moments is not None:
             n = self.settings.inference_frames
             windows = example["image"].unfold(1, n, n).movedim(-1, 2).flatten(0, 1)
@@ -233,8 +238,11 @@ class HGN(nn.Module):
         self, seen: UInt8[Tensor, "batch time height width channel"]
     ) -> tuple[Tensor, Tensor]:
         """Mean and log σ of z from exactly the inference frames."""
+        frames = self.seen(seen)
+        if self.precise_maps(seen.device):
+            frames = frames.contiguous()
         with self.precision(seen.device):
-            return self.encoder(self.seen(seen))
+            return self.encoder(frames)
 
     def seen(self, images: UInt8[Tensor, "batch time height width channel"]) -> Tensor:
         """The inference frames as the encoder sees them, (batch, stacked, height, width)."""
@@ -243,6 +251,14 @@ class HGN(nn.Module):
             colour = self.centre.repeat(self.settings.inference_frames)[:, None, None]
             frames = (frames - colour) / self.deviation
         return frames
+
+    def precise_maps(self, device: torch.device) -> bool:
+        """Whether encoder and f_ψ are float32 convolutions of a GPU.
+
+        For these its library has kernels for maps one after the other alone, and would turn maps
+        that lie channels last each time.
+        """
+        return device.type == "cuda" and self.settings.precise_encoder and self.state_is_maps
 
     def precision(self, device: torch.device) -> AbstractContextManager[object]:
         """Float32 where it is asked for, else whatever autocast says."""

@@ -10,8 +10,11 @@ import subprocess
 
 import torch
 
+from hgn_train import gpu
+
 WORDS = """
 #include <barrier>
+#include <bit>
 #include <cmath>
 #include <thread>
 #include <vector>
@@ -21,7 +24,9 @@ WORDS = """
 #define __launch_bounds__(threads)
 #define __shared__
 struct Index { int x; };
-static thread_local Index threadIdx, blockIdx;
+static thread_local Index threadIdx, blockIdx, gridDim;
+static float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
+static unsigned __float_as_uint(float number) { return std::bit_cast<unsigned>(number); }
 static std::barrier<>* together;
 #define __syncthreads() together->arrive_and_wait()
 float shared[1 << 15];
@@ -39,6 +44,7 @@ static void run(Kernel kernel, int blocks, Arguments... arguments) {
             threads.emplace_back([=] {
                 threadIdx.x = thread;
                 blockIdx.x = block;
+                gridDim.x = blocks;
                 kernel(arguments...);
             });
         for (std::thread& thread : threads) thread.join();
@@ -52,17 +58,16 @@ template <class... Parameters> struct Call {
 template <class... Parameters> Call<Parameters...> call(void (*)(Parameters...)) { return {}; }
 #define EXPORT(name) \\
     extern "C" { auto emulate_##name = &decltype(call(name))::of<name>; }
-EXPORT(rollout)
-EXPORT(products)
 """
 
 
 class Program:
     """As `hgn_train.gpu.Program`, for arrays of the processor."""
 
-    def __init__(self, source, folder, name, flags=()):
-        path = folder / f"{name}.cpp"
-        path.write_text("\n".join([WORDS, source, CALLS]))
+    def __init__(self, source, folder, kernels, flags=()):
+        path = folder / f"{kernels[0]}.cpp"
+        exported = [f"EXPORT({name})" for name in kernels]
+        path.write_text("\n".join([WORDS, source, CALLS, *exported]))
         library = path.with_suffix(".so")
         command = ["g++", "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", *flags]
         subprocess.run(
@@ -72,10 +77,7 @@ class Program:
         self.launches = []
 
     def launch(self, name, blocks, arguments):
-        kinds = [ctypes.c_int] + [
-            ctypes.c_int if isinstance(x, int) else ctypes.c_void_p for x in arguments
-        ]
-        call = ctypes.CFUNCTYPE(None, *kinds)
+        call = ctypes.CFUNCTYPE(None, ctypes.c_int, *map(gpu.kind_of, arguments))
         address = ctypes.c_void_p.in_dll(self.library, f"emulate_{name}")
         values = [x.data_ptr() if isinstance(x, torch.Tensor) else x for x in arguments]
         call(address.value)(blocks, *values)

@@ -11,7 +11,7 @@ import emulated
 import pytest
 import torch
 
-from hgn_train import adjoint, fused, integrators
+from hgn_train import adjoint, fused, gpu, integrators
 from hgn_train.hamiltonian import Separable, convolutional_energy, mlp_energy
 from hgn_train.models.hgn import HGN
 from hgn_train.presets import settings_of
@@ -70,7 +70,7 @@ def test_kernels_do_what_plain_calls_do(form, integrator, monkeypatch, tmp_path)
     made_of = []
 
     def compiled(shapes, device):
-        program = emulated.Program(shapes.source(), tmp_path, "kernels")
+        program = emulated.Program(shapes.source(), tmp_path, ("rollout", "products"))
         made_of.append(fused.Kernels(shapes, device, program))
         return made_of[-1]
 
@@ -124,14 +124,14 @@ def test_a_gpu_does_what_plain_calls_do(preset, integrator, monkeypatch):
     q, p = q.flatten(1), p.flatten(1)
     dt = torch.linspace(-0.2, 0.2, 160, dtype=torch.float64)
     launched = []
-    launch = fused.Program.launch
+    launch = gpu.Program.launch
     monkeypatch.setattr(
-        fused.Program, "launch", lambda *words: (launched.append(words[1]), launch(*words))
+        gpu.Program, "launch", lambda *words: (launched.append(words[1]), launch(*words))
     )
     truth = outcome(h, integrator, q, p, dt, torch.float64)
     found = outcome(h, integrator, q, p, dt, torch.float32, "cuda")
     assert launched == ["rollout", "products"]
-    with fused.plain_calls():
+    with gpu.plain_calls():
         plain = outcome(h, integrator, q, p, dt, torch.float32, "cuda")
     assert len(launched) == 2
     assert_near(plain, truth, 1e-4)

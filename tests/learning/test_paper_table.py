@@ -365,6 +365,7 @@ def test_a_variant_is_what_it_is_called(name, tmp_path):
         "leapfrog": ("integrator", "leapfrog"),
         "leapfrog-from-5": ("inference_frames", 5),
         "small-from-5": ("inference_frames", 5),
+        "every-frame": ("decoded", 0),
         "euler": ("integrator", "euler"),
         "deterministic": ("stochastic", False),
         "no-transform": ("transform", False),
