@@ -24,7 +24,6 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "harmonic": True,
             "objective": "elbo",
             "beta": 0.01,
-            "decoded": 10,
         },
         {
             "learning_rate": 1e-3,
@@ -117,11 +116,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
-    "tuned": {
-        "mass_spring": {"consistency": 0.01, "consistency_delay": 500},
-        "pendulum": {"consistency": 0.01, "consistency_delay": 5000},
-        "two_body": {"consistency": 0.01, "consistency_delay": 5000},
-    },
+    "tuned": {"mass_spring": {"consistency": 0.01, "consistency_delay": 500}},
     "small": {
         "mass_spring": {"steps": 1000, "consistency": 0.01, "consistency_delay": 100},
         "pendulum": {"steps": 6000, "consistency": 0.002, "consistency_delay": 1000},
