@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -155,7 +157,7 @@ class Batches:
         size = sum(_bytes(getattr(split, name), self.n) for name in names)
         self.resident: dict[str, Tensor] | None = None
         if size <= SHARE_OF_MEMORY * free_memory(device):
-            self.resident = {name: whole(split, name, self.n, device) for name in names}
+            self.resident = {name: shared(split, name, self.n, device) for name in names}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -313,6 +315,24 @@ def stream(*numbers: int) -> int:
 def whole(split: Any, name: str, n: int, device: torch.device) -> Tensor:
     """The first `n` rows of an array, on the device."""
     return torch.from_numpy(_tensor_ready(np.asarray(getattr(split, name)[:n]))).to(device)
+
+
+_held: WeakValueDictionary[Hashable, Tensor] = WeakValueDictionary()
+_reading: defaultdict[Hashable, threading.Lock] = defaultdict(threading.Lock)
+
+
+def shared(split: Any, name: str, n: int, device: torch.device) -> Tensor:
+    """As `whole`, but read once for all trainings of this process that hold it at a time."""
+    files = tuple((path, path.stat().st_mtime_ns) for path in split.paths)
+    key = (files, name, n, str(device))
+    with _reading[key]:
+        found = _held.get(key)
+        if found is None:
+            found = whole(split, name, n, device)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)  # others use it on streams of their own
+            _held[key] = found
+    return found
 
 
 def slices(n: int, size: int) -> Iterator[slice]:

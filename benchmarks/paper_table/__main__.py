@@ -33,8 +33,9 @@ from benchmarks.paper_table.cells import (
 from physim.command_line import size_text
 from physim.errors import PhysimError
 
-LAST = 25.0
-"""Seconds before the end at which trainings are saved, so that what is done can be written."""
+LAST, SHARE = 60.0, 0.1
+"""Seconds, and share of the time, before the end at which trainings are saved and stopped, so that
+what is trained can be judged; in the last third of that no evaluation is begun."""
 
 
 @dataclass
@@ -137,7 +138,8 @@ def schedule(
     """Train groups in their order and judge them as they are done, until the time is over."""
     running: list[Process] = []
     tried: set[tuple[str, str]] = set()
-    stop = until - min(LAST, 6 * options.minutes)
+    last = min(LAST, SHARE * 60 * options.minutes)
+    stop, begin = until - last, until - last / 3
     cores = len(os.sched_getaffinity(0))
     training = options.processes * max((len(row) for row in rows), default=1)
 
@@ -183,7 +185,8 @@ def schedule(
                 continue
         judged = [cell for row in wanting("evaluate", ("trained",)) for cell in row]
         waits = "train" in busy and len(judged) < together  # then more will come
-        if judged and not waits and time.time() < stop and busy.count("evaluate") < options.judges:
+        judges = busy.count("evaluate")
+        if judged and not waits and time.time() < begin and judges < options.judges:
             start("evaluate", judged[:together])
             continue
         if not running:

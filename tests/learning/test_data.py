@@ -35,6 +35,17 @@ def test_an_epoch_shows_every_trajectory_once(split):
     assert again.tolist() != seen.tolist()
 
 
+def test_trainings_at_once_hold_one_copy(tiny_data):
+    """Of the same rows of the same files; what nobody holds is let go."""
+    first, second = (batches(physim.open(tiny_data).train) for _ in range(2))
+    fewer = batches(physim.open(tiny_data).train, trajectories=100)
+    assert first.resident["image"] is second.resident["image"]
+    assert len(fewer.resident["image"]) == 100
+    held = len(data._held)
+    del first, second
+    assert len(data._held) == held - 2  # images and indices
+
+
 def test_images_are_those_of_the_shards(split):
     found = batches(split).batch(3)
     truth = split.image[found["index"].numpy()]
