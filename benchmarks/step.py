@@ -9,7 +9,8 @@ in float32 our own take fewer, and a step can be faster than that floor.
 
 - *operations*: calls that compute or move something; views and allocations are not counted. In
   plain calls on a GPU each is at least one kernel launch.
-- *launches*: kernels or graphs that the processor starts, where there is a GPU.
+- *launches*: kernels or graphs that the processor starts, where there is a GPU; there the parts of
+  a step are timed as graphs.
 - *waits*: calls that would make the processor wait for a GPU.
 - *fewest bytes*: batch, weights, gradients and the optimiser's state, each read and written once.
 - *bytes by operation*: what all operations read and write, each by itself.
@@ -20,8 +21,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -36,6 +37,7 @@ from benchmarks.measure import median, save, table
 from hgn_train import step
 from hgn_train.conditions import keep_memory, precision_of
 from hgn_train.convolution import by_library
+from hgn_train.gpu import plain_calls
 from hgn_train.models.hgn import HGN
 from hgn_train.presets import settings_of
 
@@ -182,9 +184,9 @@ def bench(preset: str, changes: dict[str, Any], device: torch.device, precision:
 
 
 def counted(call: Callable[[], Any]) -> tuple[Count, int]:
-    """Operations and floating-point operations of a call, convolutions by PyTorch."""
+    """Operations and floating-point operations of a call, all of it by PyTorch."""
     count = Count()
-    with by_library(), FlopCounterMode(display=False) as flops, count:
+    with by_library(), plain_calls(), FlopCounterMode(display=False) as flops, count:
         call()
     return count, flops.get_total_flops()
 
@@ -210,6 +212,7 @@ def fewest_bytes(it: Bench) -> int:
 
 
 LIBRARY = "PyTorch's convolutions"
+THEIRS = "captured with PyTorch's kernels"
 
 
 def ways(device: torch.device) -> list[tuple[str, type[step.Update], bool]]:
@@ -217,11 +220,23 @@ def ways(device: torch.device) -> list[tuple[str, type[step.Update], bool]]:
     if device.type != "cuda":
         return [(LIBRARY, step.Update, False), ("eager", step.Update, False)]
     return [
+        (THEIRS, step.Captured, False),
         ("eager", step.Update, False),
         ("compiled", step.Update, True),
         ("captured", step.Captured, False),
         ("compiled and captured", step.Captured, True),
     ]
+
+
+@contextmanager
+def run_as(way: str) -> Iterator[None]:
+    """PyTorch's own kernels where a way is called so, else ours."""
+    with ExitStack() as stack:
+        if way == LIBRARY:
+            stack.enter_context(by_library())
+        if way == THEIRS:
+            stack.enter_context(plain_calls())
+        yield
 
 
 CASE, PRESET = "paper, from 30 frames", "paper"
@@ -239,7 +254,7 @@ def taken_apart(it: Bench) -> list[dict[str, Any]]:
 
         both()
         count, flops = counted(both)
-        seconds = timed(both, it.device, 3)
+        seconds = timed(replayed(both) if it.device.type == "cuda" else both, it.device, 3)
         rows.append(
             {
                 "part": name,
@@ -251,6 +266,20 @@ def taken_apart(it: Bench) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def replayed(call: Callable[[], None]) -> Callable[[], None]:
+    """The same from a CUDA graph, without what the processor does in between."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(step.WARM_UP):
+            call()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    return graph.replay
 
 
 def whole(name: str, it: Bench, top: Peaks, only: str = "") -> list[dict[str, Any]]:
@@ -267,13 +296,14 @@ def whole(name: str, it: Bench, top: Peaks, only: str = "") -> list[dict[str, An
         if way == LIBRARY and it.precision == "bf16":
             continue  # the same as eager
         call = it.update(kind, compiled)
-        with by_library() if way == LIBRARY else nullcontext():
+        with run_as(way):
             for _ in range(step.WARM_UP + 2 if kind is step.Captured or compiled else 1):
                 call()
             seconds = timed(call, it.device, 20 if it.device.type == "cuda" else 3)
         row: dict[str, Any] = {"network": name, "precision": it.precision, "way": way}
         if it.device.type == "cuda":
-            row["launches"], row["waits"] = launches(call)
+            with run_as(way):
+                row["launches"], row["waits"] = launches(call)
         else:
             row["operations"], row["waits"] = count.operations.total(), count.waits.total()
         rows.append(

@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     changed = dict(word.split("=", 1) for word in options.set)
     variants = [v for v in known_variants() if v.name in options.variants]
-    side = options.side or (4 if device == "cuda" or options.quick else 1)
+    side = options.side or (8 if device == "cuda" else 4 if options.quick else 1)
     rows = groups(options.systems, variants, options.seeds, side)
     cells = [cell for row in rows for cell in row]
     if options.work:

@@ -38,8 +38,12 @@ FEWER = {"decoded": "10"}
 """Frames of each rollout that are decoded for the loss, drawn at random, where all would hold up
 what is trained beside; `every-frame` shows what that costs."""
 
+LONGER = {"steps": "20000", "trajectories": "0"}
+"""What the small network is given where that takes no longer than the others: all trajectories,
+and several times the updates that are waited for on a processor."""
+
 VARIANTS = (  # in the order in which they are trained
-    Variant("small-from-5", sees=5, preset="small"),
+    Variant("small-from-5", {}, LONGER, sees=5, preset="small"),
     Variant("leapfrog-from-5", FEWER, sees=5),
     Variant("leapfrog", FEWER),
     Variant("euler", FEWER | {"integrator": "euler"}),
@@ -165,7 +169,10 @@ def settings(
     variant, model = cell.variant, cell.variant.model
     folder = str(data / cell.system)
     preset = scale.preset or variant.preset
-    tables = (scale.network, variant.network, scale.train, variant.train)
+    trains = [scale.train, variant.train]
+    if scale.preset:  # at toy size a variant is not trained for longer
+        trains.reverse()
+    tables = (scale.network, variant.network, *trains)
     given = {name: str(value) for table in tables for name, value in table.items()}
     if variant.sees == 0:
         given |= {"inference_frames": scale.network.get("frames", "30")} | WHOLE
