@@ -74,7 +74,7 @@ def states(
         q and p, (batch, backward + 1 + forward, n).
     """
     moves = integrator.moves
-    if moves is not None and isinstance(network, Separable) and fused.suits(q):
+    if moves is not None and isinstance(network, Separable) and forward + backward > 0:
         found = fused.states(moves, network, q, p, dt, forward, backward)
         if found is not None:
             return found

@@ -2,8 +2,8 @@
 
 As plain calls a rollout of 30 steps is thousands of small kernels that wait for each other. In
 `hgn_train/rollout.cu` a block of threads does all steps of a trajectory; here that source gets its
-shapes, weights are laid out for it, and what it leaves is handed to `hgn_train/adjoint.py`, where
-the mathematics is, in the form that plain calls leave it.
+shapes, weights are laid out for it, and of what it leaves the gradients of weights are made. The
+mathematics is that of `hgn_train/adjoint.py`, which asks here first.
 
 It is float32 throughout, like the plain calls, and differs from them in the order of sums.
 """
@@ -30,9 +30,6 @@ THREADS = 512
 
 PLACES = 16
 """Pixels of a map, at most: each thread has so many sums in registers."""
-
-MEMORY = 200 * 1024
-"""Bytes of shared memory of a block, at most."""
 
 ACTIVATIONS = {
     "softplus": (
@@ -100,9 +97,7 @@ class Shapes:
         """Whether the kernels can have them."""
         channels = max(max(window.inputs, window.outputs) for window in self.windows)
         side = max(max(window.side, window.after) for window in self.windows)
-        if self.activation not in ACTIVATIONS or channels > self.threads or side**2 > PLACES:
-            return False
-        return max(self.shared().values()) <= MEMORY
+        return self.activation in ACTIVATIONS and channels <= self.threads and side**2 <= PLACES
 
     def source(self) -> str:
         """The kernels with these shapes in front."""
@@ -256,7 +251,7 @@ def compiled(shapes: Shapes, device: torch.device) -> Kernels:
 def kernels_for(moves: Moves, potential: Chain, kinetic: Chain, q: Tensor) -> Kernels | None:
     """Kernels for these energies, or none where plain calls have to do."""
     shapes = shapes_of(moves, potential, kinetic)
-    if shapes is None:
+    if shapes is None or max(shapes.shared().values()) > gpu.shared_memory(q.device):
         return None
     with _compiling:
         return compiled(shapes, q.device)
@@ -271,7 +266,9 @@ def states(
     forward: int,
     backward: int,
 ) -> tuple[Tensor, Tensor] | None:
-    """As `adjoint.states`, for what `suits`; none where there are no kernels for the network."""
+    """As `adjoint.states`; none where there are no kernels for it."""
+    if not suits(q):
+        return None
     chains = network.chains()
     kernels = kernels_for(moves, *chains, q)
     if kernels is None:
@@ -310,7 +307,10 @@ class Arrays:
         def made(widths: Sequence[int]) -> list[Tensor]:
             sizes = [2 * slopes * batch * width for width in widths]
             memory = like.new_empty(sum(sizes)).split(sizes)
-            return [part.view(2, slopes, batch, -1) for part in memory]
+            return [
+                part.view(2, slopes, batch, width)
+                for part, width in zip(memory, widths, strict=True)
+            ]
 
         return cls(made(widths[1:]), made(widths[1:]), made(widths))
 

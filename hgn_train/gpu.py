@@ -41,6 +41,12 @@ def suits(x: Tensor) -> bool:
     )
 
 
+def shared_memory(device: torch.device) -> int:
+    """Bytes of shared memory that a block can have."""
+    facts = torch.cuda.get_device_properties(device)
+    return int(getattr(facts, "shared_memory_per_block_optin", 48 * 1024))
+
+
 @functools.cache
 def has_compiler() -> bool:
     """Whether PyTorch has brought the compiler; where it has not, that is said once."""

@@ -101,10 +101,12 @@ class Update:
             average_weights(self.average, self.model, self.share)
         bad = torch.where(torch.isfinite(out["loss"].detach()), NEVER, self.number)
         self.first_bad.copy_(torch.minimum(self.first_bad, bad))
-        for name, value in out.items():
+        for name in out:
             if name not in self.sums:
                 self.sums[name] = torch.zeros((), device=self.first_bad.device)
-            self.sums[name] += value.detach()
+        with torch.no_grad():
+            values = [value.detach().float() for value in out.values()]
+            torch._foreach_add_([self.sums[name] for name in out], values)
 
     def begin_again(self) -> None:
         """Start the sums anew."""
@@ -242,8 +244,8 @@ def average_weights(average: nn.Module, model: nn.Module, share: Tensor) -> None
     difference = torch._foreach_sub(now, kept)
     torch._foreach_mul_(difference, share)
     torch._foreach_add_(kept, difference)
-    for behind, ahead in zip(average.buffers(), model.buffers(), strict=True):
-        behind.copy_(ahead)
+    if buffers := list(average.buffers()):
+        torch._foreach_copy_(buffers, list(model.buffers()))
 
 
 def copy(to: Named, given: Named) -> None:

@@ -6,13 +6,14 @@ is asked by the tests that need one.
 
 import functools
 import shutil
+import sys
 
 import emulated
 import pytest
 import torch
 
 from hgn_train import adjoint, fused, gpu, integrators
-from hgn_train.hamiltonian import Separable, convolutional_energy, mlp_energy
+from hgn_train.hamiltonian import CURVATURE, SMOOTH, Separable, convolutional_energy, mlp_energy
 from hgn_train.models.hgn import HGN
 from hgn_train.presets import settings_of
 
@@ -77,6 +78,7 @@ def test_kernels_do_what_plain_calls_do(form, integrator, monkeypatch, tmp_path)
     monkeypatch.setattr(fused, "THREADS", 24)
     monkeypatch.setattr(fused, "suits", lambda q: q.dtype == torch.float32)
     monkeypatch.setattr(fused, "compiled", functools.lru_cache(compiled))
+    monkeypatch.setattr(gpu, "shared_memory", lambda device: 2**17)
     found = outcome(h, integrator, q, p, dt, torch.float32)
     (kernels,) = made_of
     assert kernels.program.launches == ["rollout", "products"]
@@ -87,6 +89,33 @@ def test_kernels_do_what_plain_calls_do(form, integrator, monkeypatch, tmp_path)
         )
     assert kernels.program.launches == ["rollout", "products", "rollout"]
     assert_near([x.double() for x in alone], found[:2], 1e-12)
+    monkeypatch.setattr(gpu, "shared_memory", lambda device: 100)  # a GPU that has too little
+    outcome(h, integrator, q, p, dt, torch.float32)
+    assert len(kernels.program.launches) == 3
+
+
+def test_without_a_step_there_is_nothing_to_launch(monkeypatch):
+    monkeypatch.setattr(fused, "states", None)
+    h, n = made("maps")
+    q, p = torch.randn(2, 3, n, dtype=torch.float64)
+    states = adjoint.states(integrators.find("leapfrog"), h, q, p, 0.1, 0)
+    assert [torch.equal(x[:, 0], y) for x, y in zip(states, (q, p), strict=True)] == [True, True]
+
+
+def test_every_activation_has_kernels():
+    assert set(fused.ACTIVATIONS) == set(SMOOTH) == set(CURVATURE)
+
+
+def test_no_compiler_is_said_once(monkeypatch):
+    """Where PyTorch for CUDA is there without it, plain calls do, and a line says so."""
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+    gpu.has_compiler.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="cuda-bindings"):
+            assert not gpu.has_compiler()
+        assert not gpu.has_compiler()
+    finally:
+        gpu.has_compiler.cache_clear()
 
 
 @pytest.mark.parametrize(
