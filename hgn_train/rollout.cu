@@ -10,7 +10,8 @@
 //
 // hgn_train/fused.py puts in front of this file: THREADS, DEPTH (hidden layers), N (numbers in q),
 // WIDEST (numbers in the largest map), OPERATIONS (kicks and drifts of a step), WAY, SHARE and NEW
-// of each of these, TOGETHER (all slopes of a step are of the state before it), STIFF, the activation as value(u), slope(u) and curvature(u), and
+// of each of these, TOGETHER (whether all slopes of a step are of the state before it), STIFF
+// (whether there is a quadratic part), the activation as value(u), slope(u) and curvature(u), and
 //
 //     template <> struct Shape<L> { in, out, kernel, stride, pad, side, after, weights }
 //
@@ -53,7 +54,7 @@ struct Kept {
 
 // The arrays and their halves: what enters an activation and what comes back to it; what comes back
 // to its input and the same along a direction; directions and what they start from.
-enum { ENTERS = 0, BACK = 1, PULLS = 0, ALONG = 1, DIRECTIONS = 0, INPUTS = 1 };
+enum { ENTERS = 0, RETURNS = 1, PULLS = 0, ALONG = 1, DIRECTIONS = 0, INPUTS = 1 };
 
 struct Arrays {
     Kept maps, pulls, seen;
@@ -193,7 +194,7 @@ __device__ void bend(const float* weights, const Arrays& left, float* x, float* 
             x[j] = v;
         } else {
             const float g = weights[LAST + j];
-            left.maps.keep(BACK, Before<L>::out, Numbers<L>::out, j, g);
+            left.maps.keep(RETURNS, Before<L>::out, Numbers<L>::out, j, g);
             left.pulls.keep(PULLS, Before<L>::out, Numbers<L>::out, j, g * s);
             x[j] = g * s;
         }
@@ -211,7 +212,7 @@ __device__ auto descend(const Fetched<L, true>& fetched, const float* weights, c
         EACH(j, Numbers<L>::in) {
             const float g = summed<L, true>(partial, j);
             const float pull = g * slopes[Before<L - 1>::out + j];
-            left.maps.keep(BACK, Before<L - 1>::out, Numbers<L>::in, j, g);
+            left.maps.keep(RETURNS, Before<L - 1>::out, Numbers<L>::in, j, g);
             left.pulls.keep(PULLS, Before<L - 1>::out, Numbers<L>::in, j, pull);
             x[j] = pull;
         }
@@ -326,7 +327,7 @@ template <int L>
 __device__ void recall(const Kept& maps, float* slopes, float* bends) {
     EACH(j, Numbers<L>::out) {
         const float u = maps.at(ENTERS, Before<L>::out, Numbers<L>::out)[j];
-        const float g = maps.at(BACK, Before<L>::out, Numbers<L>::out)[j];
+        const float g = maps.at(RETURNS, Before<L>::out, Numbers<L>::out)[j];
         slopes[Before<L>::out + j] = slope(u);
         bends[Before<L>::out + j] = curvature(u) * g;
     }
