@@ -229,6 +229,20 @@ def test_the_first_bad_update_is_known():
     assert update.first_bad.item() == 2
 
 
+def test_an_average_takes_buffers_as_they_are():
+    """Weights follow by a share of the way; what is not learned is copied."""
+    model = torch.nn.BatchNorm1d(2)
+    average = copy.deepcopy(model)
+    with torch.no_grad():
+        model.weight += 1
+    model.running_mean += 3
+    model.num_batches_tracked += 4
+    step.average_weights(average, model, torch.tensor(0.25))
+    assert average.weight.tolist() == [1.25, 1.25]
+    assert average.running_mean.tolist() == [3, 3]
+    assert average.num_batches_tracked.item() == 4
+
+
 SHORT = {"frames": 3, "inference_frames": 3, "hamiltonian": (6, 6)}  # compiling takes seconds
 
 
