@@ -4,7 +4,8 @@
 #     scripts/gpu_results.sh MINUTES OUT [--quick] [--batch N] [--side N] [--set NAME=VALUE …]
 #
 # Called again with the same OUT it goes on where it was. OUT/bundle holds what is worth keeping.
-# Exit status: 0 all done, 3 something is left for another call, 1 a training failed, 2 bad input.
+# Exit status: 0 all done, 3 something is left for another call, 1 a training failed or the step is
+# not the plain one in float64, 2 bad input.
 # It ends some seconds after MINUTES; where calls are cut at ten minutes, give 9.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)

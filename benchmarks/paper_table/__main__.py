@@ -1,10 +1,11 @@
 """The table of the HGN paper within a time: `python -m benchmarks.paper_table MINUTES OUT`.
 
-Renders the four `hgn/*` data sets, trains every variant of every system, those of a group side by
-side on the one device, judges each on the test split, and writes a bundle: results as JSON, the
-table as Markdown, times, pictures, weights. Called again with the same OUT it goes on: trainings
-are saved when the time is over, what is done is skipped, what failed is tried again. `--quick`
-does all of it at toy size. Settings that are not those of a run in OUT are refused.
+Compares a step with the plain one in float64, renders the four `hgn/*` data sets, trains every
+variant of every system, those of a group side by side on the one device, judges each on the test
+split, and writes a bundle: results as JSON, the table as Markdown, times, pictures, weights.
+Called again with the same OUT it goes on: trainings are saved when the time is over, what is done
+is skipped, what failed is tried again. `--quick` does all of it at toy size. Settings that are not
+those of a run in OUT are refused, and so is a step that is too far from the plain one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.paper_table import bundle, work
+from benchmarks.paper_table import agreement, bundle, work
 from benchmarks.paper_table.cells import (
     PAPER,
     QUICK,
@@ -32,6 +33,9 @@ from benchmarks.paper_table.cells import (
 )
 from physim.command_line import size_text
 from physim.errors import PhysimError
+
+AGREEMENT = "agreement.json"
+"""How far the step is from the plain one, in OUT."""
 
 LAST, SHARE = 60.0, 0.1
 """Seconds, and share of the time, before the end at which trainings are saved and stopped, so that
@@ -71,6 +75,10 @@ def main(words: Sequence[str]) -> int:
     cells = [cell for row in rows for cell in row]
     if options.work:
         mine = [cell for cell in cells if cell.name in options.cells]
+        if options.work == "compare":
+            rows_of = agreement.compared(scale, device)
+            (options.out / AGREEMENT).write_text(json.dumps(rows_of, indent=1) + "\n")
+            return 0
         if options.work == "evaluate":
             return min(1, work.evaluate(mine, scale, options.out, device))
         stop = float(options.until)
@@ -81,7 +89,17 @@ def main(words: Sequence[str]) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     for cell in cells:  # what failed is tried again
         (options.out / "runs" / cell.name / work.FAILED).unlink(missing_ok=True)
+    comparison = None
+    if not (options.out / AGREEMENT).is_file():
+        command = [sys.executable, "-m", "benchmarks.paper_table", *options.given]
+        comparison = subprocess.Popen([*command, "--work", "compare", "--device", device])
     render(options.systems, options.out / "data", scale.render)
+    if comparison is not None and comparison.wait():
+        raise SystemExit(f"comparing a step failed with exit status {comparison.returncode}")
+    compared = json.loads((options.out / AGREEMENT).read_text())
+    print(agreement.said(compared), flush=True)
+    if not all(row["within"] for row in compared):
+        return 1
     schedule(rows, options, device, until, scale.together)
     facts = {
         "command": f"scripts/gpu_results.sh {' '.join(map(str, words))}",
@@ -89,6 +107,7 @@ def main(words: Sequence[str]) -> int:
         "ended": time.time(),
         "side_by_side": side,
         "processes": options.processes,
+        "agreement": compared,
     }
     folder, left_out = bundle.write(options.out, cells, facts)
     for path in left_out:

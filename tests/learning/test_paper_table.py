@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from benchmarks.paper_table import __main__ as script
-from benchmarks.paper_table import bundle, work
+from benchmarks.paper_table import agreement, bundle, work
 from benchmarks.paper_table.cells import PAPER, QUICK, SYSTEMS, VARIANTS, groups, settings
 from hgn_train import checkpoint, models
 from hgn_train.presets import settings_of
@@ -60,12 +60,34 @@ def test_quick_renders_trains_judges_and_goes_on(tmp_path):
         assert "mass_spring-euler-0/rollout-0.png" in archive.namelist()
     times = json.loads((out / "bundle" / "timing.json").read_text())
     assert [training["steps"] for training in times["trainings"]] == [20]
+    (compared,) = times["call"]["agreement"]
+    assert compared["within"]
+    assert 0 < compared["gradient"] < 1e-4
     written = out / "runs" / "mass_spring-euler-0" / "evaluation.json"
     before = written.stat().st_mtime_ns
     again = call(4, out, *words)
     assert again.returncode == 0, again.stderr
     assert "rendered" not in again.stdout
     assert written.stat().st_mtime_ns == before
+
+
+def test_a_step_that_is_not_the_plain_one_is_refused(tmp_path, monkeypatch, capsys):
+    """Before anything is trained; what is wrong here is the sign of the time between frames."""
+    from hgn_train import adjoint
+
+    right = adjoint.states
+
+    def reversed_in_time(integrator, network, q, p, dt, *steps):
+        return right(integrator, network, q, p, -dt, *steps)
+
+    monkeypatch.setattr(adjoint, "states", reversed_in_time)
+    rows = agreement.compared(QUICK, "cpu")
+    assert [row["within"] for row in rows] == [False] * len(rows)
+    (tmp_path / script.AGREEMENT).write_text(json.dumps(rows))
+    words = [str(tmp_path), "--quick", "--device", "cpu", "--systems", "mass_spring"]
+    assert script.main(["1", *words, "--variants", "leapfrog"]) == 1
+    assert "too far" in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.fixture
