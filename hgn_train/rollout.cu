@@ -176,46 +176,18 @@ template <int L, bool BACK> __device__ float summed(const float* partial, int j)
 
 #define EACH(j, n) for (int j = threadIdx.x; j < (n); j += THREADS)
 
-// Of a slope: what is done with the sums behind layer L, which are left in x for the next layer.
-template <int L>
-__device__ void bend(const float* weights, const Arrays& left, float* x, float* slopes,
-                     const float* partial) {
-    using S = Shape<L>;
-    constexpr int places = S::after * S::after;
-    constexpr int bias = S::weights + 2 * S::in * S::kernel * S::kernel * S::out;
-    EACH(j, Numbers<L>::out) {
-        const float u = weights[bias + j / places] + summed<L, false>(partial, j);
-        const float s = slope(u);
-        left.maps.keep(ENTERS, Before<L>::out, Numbers<L>::out, j, u);
-        slopes[Before<L>::out + j] = s;
-        if constexpr (L < TOP) {
-            const float v = value(u);
-            left.seen.keep(INPUTS, Before<L + 1>::in, Numbers<L>::out, j, v);
-            x[j] = v;
-        } else {
-            const float g = weights[LAST + j];
-            left.maps.keep(RETURNS, Before<L>::out, Numbers<L>::out, j, g);
-            left.pulls.keep(PULLS, Before<L>::out, Numbers<L>::out, j, g * s);
-            x[j] = g * s;
-        }
-    }
-}
-
-// From sums in front of layer L, on the way down, to what comes back to the layer below.
-template <int L>
-__device__ auto descend(const Fetched<L, true>& fetched, const float* weights, const Arrays& left,
-                        float* x, const float* slopes, float* partial) {
-    spread(fetched, weights, x, partial);
+// Up through layer L and all above, and down again, from x, which is overwritten. `work` says what
+// becomes of the sums behind a layer on the way up, and in front of it on the way down; what it
+// leaves in x is what the next layer sees. Returned are the weights that the layer below needs on
+// the way down; below layer 0 the sums are left as they are.
+template <int L, class Work>
+__device__ auto down(const Fetched<L, true>& fetched, const Work& work) {
+    spread(fetched, work.weights, work.x, work.partial);
     if constexpr (L > 0) {
-        const Fetched<L - 1, true> next(weights);
+        const Fetched<L - 1, true> next(work.weights);
         __syncthreads();
-        EACH(j, Numbers<L>::in) {
-            const float g = summed<L, true>(partial, j);
-            const float pull = g * slopes[Before<L - 1>::out + j];
-            left.maps.keep(RETURNS, Before<L - 1>::out, Numbers<L>::in, j, g);
-            left.pulls.keep(PULLS, Before<L - 1>::out, Numbers<L>::in, j, pull);
-            x[j] = pull;
-        }
+        EACH(j, Numbers<L>::in)
+            work.x[j] = work.template in_front<L - 1>(j, summed<L, true>(work.partial, j));
         __syncthreads();
         return next;
     } else {
@@ -223,27 +195,53 @@ __device__ auto descend(const Fetched<L, true>& fetched, const float* weights, c
     }
 }
 
-// From x, which is overwritten, up to the outputs of layer L and all above, and down again. What
-// the layer below needs on the way down is returned; below layer 0 are the sums of E'(x).
-template <int L>
-__device__ auto evaluate(const Fetched<L, false>& fetched, const float* weights,
-                         const Arrays& left, float* x, float* slopes, float* partial) {
-    spread(fetched, weights, x, partial);
-    if constexpr (L < TOP) {
-        const Fetched<L + 1, false> next(weights);
-        __syncthreads();
-        bend<L>(weights, left, x, slopes, partial);
-        __syncthreads();
-        const Fetched<L, true> back = evaluate<L + 1>(next, weights, left, x, slopes, partial);
-        return descend<L>(back, weights, left, x, slopes, partial);
-    } else {
-        const Fetched<L, true> back(weights);
-        __syncthreads();
-        bend<L>(weights, left, x, slopes, partial);
-        __syncthreads();
-        return descend<L>(back, weights, left, x, slopes, partial);
-    }
+template <int L, class Work>
+__device__ auto up_and_down(const Fetched<L, false>& fetched, const Work& work) {
+    constexpr int next = L < TOP ? L + 1 : TOP;
+    spread(fetched, work.weights, work.x, work.partial);
+    const Fetched<next, L == TOP> then(work.weights);
+    __syncthreads();
+    EACH(j, Numbers<L>::out)
+        work.x[j] = work.template behind<L>(j, summed<L, false>(work.partial, j));
+    __syncthreads();
+    if constexpr (L < TOP)
+        return down<L>(up_and_down<L + 1>(then, work), work);
+    else
+        return down<L>(then, work);
 }
+
+// The slope E'(x): a' of what enters each activation is kept for the way down.
+struct Evaluation {
+    const float* weights;
+    const Arrays& left;
+    float *x, *slopes, *partial;
+
+    template <int L> __device__ float behind(int j, float sum) const {
+        using S = Shape<L>;
+        constexpr int before = Before<L>::out, numbers = Numbers<L>::out;
+        constexpr int bias = S::weights + 2 * S::in * S::kernel * S::kernel * S::out;
+        const float u = weights[bias + j / (S::after * S::after)] + sum;
+        const float s = slope(u);
+        left.maps.keep(ENTERS, before, numbers, j, u);
+        slopes[before + j] = s;
+        if constexpr (L < TOP) {
+            const float v = value(u);
+            left.seen.keep(INPUTS, Before<L + 1>::in, numbers, j, v);
+            return v;
+        } else {
+            return in_front<L>(j, weights[LAST + j]);
+        }
+    }
+
+    // of layer L's output, from what comes back to it
+    template <int L> __device__ float in_front(int j, float back) const {
+        constexpr int before = Before<L>::out, numbers = Numbers<L>::out;
+        const float pull = back * slopes[before + j];
+        left.maps.keep(RETURNS, before, numbers, j, back);
+        left.pulls.keep(PULLS, before, numbers, j, pull);
+        return pull;
+    }
+};
 
 // States at all times from those at the time of the anchor: the first blocks go forward from it, a
 // trajectory each, and as many others backward, with steps of -dt.
@@ -286,7 +284,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
                     left.seen.keep(INPUTS, 0, N, j, state[j]);
                 }
                 __syncthreads();
-                evaluate<0>(first, energy.weights, left, x, slopes, partial);
+                up_and_down(first, Evaluation{energy.weights, left, x, slopes, partial});
                 EACH(j, N) {
                     float g = summed<0, true>(partial, j);
                     if (STIFF) g += energy.weights[STIFFNESS + j] * state[j];
@@ -334,69 +332,32 @@ __device__ void recall(const Kept& maps, float* slopes, float* bends) {
     if constexpr (L < TOP) recall<L + 1>(maps, slopes, bends);
 }
 
-// Of a product: what is done with the sums behind layer L.
-template <int L>
-__device__ void bend_along(const Arrays& left, float* x, const float* slopes, const float* bends,
-                           float* rates, const float* partial) {
-    EACH(j, Numbers<L>::out) {
-        const float rate = summed<L, false>(partial, j);
-        const float d = slopes[Before<L>::out + j] * rate;
-        rates[Before<L>::out + j] = rate;
-        left.seen.keep(DIRECTIONS, Before<L + 1>::in, Numbers<L>::out, j, d);
-        if constexpr (L < TOP) {
-            x[j] = d;
-        } else {
-            const float pull = bends[Before<L>::out + j] * rate;
-            left.pulls.keep(ALONG, Before<L>::out, Numbers<L>::out, j, pull);
-            x[j] = pull;
-        }
-    }
-}
+// The product E''(x) γ, from ẋ: s = a'(u), and bends, a''(u) times what came back, are those of x.
+struct Following {
+    const float* weights;
+    const Arrays& left;
+    float* x;
+    const float *slopes, *bends;
+    float *rates, *partial;
 
-// As `descend`.
-template <int L>
-__device__ auto descend_along(const Fetched<L, true>& fetched, const float* weights,
-                              const Arrays& left, float* x, const float* slopes,
-                              const float* bends, const float* rates, float* partial) {
-    spread(fetched, weights, x, partial);
-    if constexpr (L > 0) {
-        const Fetched<L - 1, true> next(weights);
-        __syncthreads();
-        EACH(j, Numbers<L>::in) {
-            const int at = Before<L - 1>::out + j;
-            const float pull = bends[at] * rates[at] + summed<L, true>(partial, j) * slopes[at];
-            left.pulls.keep(ALONG, Before<L - 1>::out, Numbers<L>::in, j, pull);
-            x[j] = pull;
-        }
-        __syncthreads();
-        return next;
-    } else {
-        __syncthreads();
+    template <int L> __device__ float behind(int j, float rate) const {
+        constexpr int before = Before<L>::out, numbers = Numbers<L>::out;
+        const float d = slopes[before + j] * rate;
+        rates[before + j] = rate;
+        left.seen.keep(DIRECTIONS, Before<L + 1>::in, numbers, j, d);
+        if constexpr (L < TOP)
+            return d;
+        else
+            return in_front<L>(j, 0);
     }
-}
 
-// As `evaluate`, from ẋ.
-template <int L>
-__device__ auto follow(const Fetched<L, false>& fetched, const float* weights, const Arrays& left,
-                       float* x, const float* slopes, const float* bends, float* rates,
-                       float* partial) {
-    spread(fetched, weights, x, partial);
-    if constexpr (L < TOP) {
-        const Fetched<L + 1, false> next(weights);
-        __syncthreads();
-        bend_along<L>(left, x, slopes, bends, rates, partial);
-        __syncthreads();
-        const Fetched<L, true> back =
-            follow<L + 1>(next, weights, left, x, slopes, bends, rates, partial);
-        return descend_along<L>(back, weights, left, x, slopes, bends, rates, partial);
-    } else {
-        const Fetched<L, true> back(weights);
-        __syncthreads();
-        bend_along<L>(left, x, slopes, bends, rates, partial);
-        __syncthreads();
-        return descend_along<L>(back, weights, left, x, slopes, bends, rates, partial);
+    template <int L> __device__ float in_front(int j, float back) const {
+        constexpr int before = Before<L>::out;
+        const float pull = bends[before + j] * rates[before + j] + back * slopes[before + j];
+        left.pulls.keep(ALONG, before, Numbers<L>::out, j, pull);
+        return pull;
     }
-}
+};
 
 // From gradients with respect to the states at all times to those of the first state, one from the
 // blocks that went forward and one from those that went backward, and what weights' are made of.
@@ -446,7 +407,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
                 left.seen.keep(DIRECTIONS, 0, N, j, gamma[j]);
             }
             __syncthreads();
-            follow<0>(first, energy.weights, left, x, slopes, bends, rates, partial);
+            const Following work = {energy.weights, left, x, slopes, bends, rates, partial};
+            up_and_down(first, work);
             EACH(j, N) {
                 float grown = summed<0, true>(partial, j);
                 if (STIFF) grown += energy.weights[STIFFNESS + j] * gamma[j];
