@@ -11,12 +11,13 @@ those of a run in OUT are refused, and so is a step that is too far from the pla
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,13 +90,8 @@ def main(words: Sequence[str]) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     for cell in cells:  # what failed is tried again
         (options.out / "runs" / cell.name / work.FAILED).unlink(missing_ok=True)
-    comparison = None
-    if not (options.out / AGREEMENT).is_file():
-        command = [sys.executable, "-m", "benchmarks.paper_table", *options.given]
-        comparison = subprocess.Popen([*command, "--work", "compare", "--device", device])
-    render(options.systems, options.out / "data", scale.render)
-    if comparison is not None and comparison.wait():
-        raise SystemExit(f"comparing a step failed with exit status {comparison.returncode}")
+    with comparing(options, device):
+        render(options.systems, options.out / "data", scale.render)
     compared = json.loads((options.out / AGREEMENT).read_text())
     print(agreement.said(compared), flush=True)
     if not all(row["within"] for row in compared):
@@ -119,6 +115,23 @@ def main(words: Sequence[str]) -> int:
     if "failed" in states:
         return 1
     return 0 if set(states) == {"evaluated"} else 3
+
+
+@contextlib.contextmanager
+def comparing(options: argparse.Namespace, device: str) -> Iterator[None]:
+    """Compare a step with the plain one meanwhile, in a process of its own, where it has not been.
+
+    Raises:
+        PhysimError: That process failed.
+    """
+    if (options.out / AGREEMENT).is_file():
+        yield
+        return
+    command = [sys.executable, "-m", "benchmarks.paper_table", *options.given]
+    with subprocess.Popen([*command, "--work", "compare", "--device", device]) as child:
+        yield
+    if child.returncode:
+        raise PhysimError(f"comparing a step failed with exit status {child.returncode}")
 
 
 def render(systems: Sequence[str], folder: Path, changed: Mapping[str, int]) -> None:

@@ -1,5 +1,6 @@
 """The script that makes the paper's table: at toy size, in its time, and what it brings home."""
 
+import contextlib
 import json
 import os
 import signal
@@ -88,6 +89,17 @@ def test_a_step_that_is_not_the_plain_one_is_refused(tmp_path, monkeypatch, caps
     assert script.main(["1", *words, "--variants", "leapfrog"]) == 1
     assert "too far" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_comparison_that_fails_is_said(tmp_path):
+    """The process that compares ends with an error: nothing is trained."""
+    options = script._options(["1", str(tmp_path), "--quick"])
+    options.given = ["1", str(tmp_path), "--nonsense"]
+    with (
+        pytest.raises(PhysimError, match="comparing a step failed with exit status 2"),
+        script.comparing(options, "cpu"),
+    ):
+        pass
 
 
 @pytest.fixture
@@ -248,6 +260,7 @@ def test_what_no_variant_knows_is_refused_before_rendering(
         raise AssertionError("rendered")
 
     monkeypatch.setattr(script, "render", rendered)
+    monkeypatch.setattr(script, "comparing", lambda *arguments: contextlib.nullcontext())
     out = tmp_path / "out"
     words = ["0.1", str(out), "--quick", "--device", "cpu", "--variants", variants]
     with pytest.raises(PhysimError, match=message):
