@@ -95,6 +95,7 @@ def main(words: Sequence[str]) -> int:
     compared = json.loads((options.out / AGREEMENT).read_text())
     print(agreement.said(compared), flush=True)
     if not all(row["within"] for row in compared):
+        (options.out / AGREEMENT).unlink()  # the next call compares again
         return 1
     schedule(rows, options, device, until, scale.together)
     facts = {

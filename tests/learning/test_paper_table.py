@@ -88,6 +88,7 @@ def test_a_step_that_is_not_the_plain_one_is_refused(tmp_path, monkeypatch, caps
     words = [str(tmp_path), "--quick", "--device", "cpu", "--systems", "mass_spring"]
     assert script.main(["1", *words, "--variants", "leapfrog"]) == 1
     assert "too far" in capsys.readouterr().out
+    assert not (tmp_path / script.AGREEMENT).exists()
     assert not (tmp_path / "runs").exists()
 
 
