@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -318,14 +317,17 @@ def whole(split: Any, name: str, n: int, device: torch.device) -> Tensor:
 
 
 _held: WeakValueDictionary[Hashable, Tensor] = WeakValueDictionary()
-_reading: defaultdict[Hashable, threading.Lock] = defaultdict(threading.Lock)
+_reading: dict[Hashable, threading.Lock] = {}
+_looking = threading.Lock()
 
 
 def shared(split: Any, name: str, n: int, device: torch.device) -> Tensor:
     """As `whole`, but read once for all trainings of this process that hold it at a time."""
     files = tuple((path, path.stat().st_mtime_ns) for path in split.paths)
     key = (files, name, n, str(device))
-    with _reading[key]:
+    with _looking:
+        mine = _reading.setdefault(key, threading.Lock())
+    with mine:
         found = _held.get(key)
         if found is None:
             found = whole(split, name, n, device)

@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from hgn_train import gpu
-from hgn_train.hamiltonian import Chain, Separable, Window
+from hgn_train.chain import Chain, Window
+from hgn_train.hamiltonian import Separable
 from hgn_train.integrators import DRIFT, Moves
 
 THREADS = 512
