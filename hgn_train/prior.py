@@ -55,8 +55,10 @@ def fit_mixture(z: np.ndarray, components: int = 64, seed: int = 0) -> Mixture:
     import warnings
 
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
-    with warnings.catch_warnings():
+    # its products are small: more threads gain nothing, and lose much beside other programs
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # 60 rounds are enough, converged or not
         found = GaussianMixture(
             max(1, min(components, len(z) // 10)),

@@ -20,7 +20,7 @@ from hgn_train import metrics, truth
 from hgn_train.evaluation import elsewhere
 from hgn_train.evaluation.image_report import lead, pictures, rows
 from hgn_train.evaluation.image_table import comparisons, tables
-from hgn_train.evaluation.judged import Judged, judged, to_bytes
+from hgn_train.evaluation.judged import Judged, from_bytes, judged, to_bytes
 from hgn_train.evaluation.latents import fit_prior, judge_latent, judge_samples
 from hgn_train.evaluation.results import keep, training_facts
 from hgn_train.images import average_image
@@ -63,7 +63,7 @@ def evaluate(
     extra = EXTRA if extra is None else extra
     it = judged(run, device, folder)
     fit_prior(run, device)
-    average = average_image(it.source)
+    average = average_image(it.source).astype(np.float32)
     settings = json.loads((run / "config.json").read_text())
     results: dict[str, Any] = {
         "system": it.source.system,
@@ -87,7 +87,11 @@ def evaluate(
         results |= more
         arrays |= kept
     say("latent states")
-    results["latent"] = judge_latent(it, min(LATENTS, n))
+    states = {
+        name: np.concatenate([arrays[f"{name}_latent_q"], arrays[f"{name}_latent_p"]], -1)
+        for name in results["splits"]
+    }
+    results["latent"] = judge_latent(it, states)
     say("samples of the prior")
     results["samples"], kept = judge_samples(it, run, 64)
     arrays |= kept
@@ -106,14 +110,15 @@ def judge_split(
     images = split.image[:n][:, : it.frames]
     z, log_sigma = it.posteriors(images)
     drawn, q, p, energy = it.rollout(z, it.frames - 1 - it.anchor, it.anchor)
-    errors = metrics.frame_errors(drawn, images / 255)
-    averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), images / 255)
+    real = from_bytes(images)
+    errors = metrics.frame_errors(drawn, real)
+    averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)
     oracle = np.zeros_like(errors)
     recipe = it.source.dataset.recipe
     if recipe.noise and truth.can_be_drawn(it.source):
         params = it.source.dataset.params(name, slice(0, n))
         clean = truth.draw(it.source, split.q[:n][:, : it.frames], params)
-        oracle = metrics.frame_errors(clean / 255, images / 255)
+        oracle = metrics.frame_errors(from_bytes(clean), real)
     mean, standard_error = metrics.mean_and_standard_error(errors.mean(1))
     seen = it.model.settings.inference_frames
     results = {
@@ -168,7 +173,7 @@ def judge_beyond(
     dt = it.source.dt
     ahead, behind = it.frames - 1 - it.anchor + extra, it.anchor + extra
     q, _ = truth.around(it.source, q0, p0, params, dt, ahead, behind)
-    real = truth.draw(it.source, q, params) / 255
+    real = from_bytes(truth.draw(it.source, q, params))
     drawn, _, _, energy = it.rollout(z, ahead, behind)
     errors = metrics.frame_errors(drawn, real)
     averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)
@@ -200,7 +205,7 @@ def judge_beyond(
     for speed in SPEEDS:
         ahead, behind = it.frames - 1 - it.anchor, it.anchor
         q, _p = truth.around(it.source, q0, p0, params, speed * dt, ahead, behind)
-        real = truth.draw(it.source, q, params) / 255
+        real = from_bytes(truth.draw(it.source, q, params))
         drawn, _, _, _ = it.rollout(z, ahead, behind, speed)
         errors = metrics.frame_errors(drawn, real)
         averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)

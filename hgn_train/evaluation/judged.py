@@ -114,6 +114,11 @@ def check_interval(source: Source, own: str, network: Any) -> None:
         )
 
 
+def from_bytes(images: np.ndarray) -> np.ndarray:
+    """From uint8 to 0 … 1, float32."""
+    return images / np.float32(255)
+
+
 def to_bytes(images: np.ndarray) -> np.ndarray:
     """From 0 … 1 to uint8."""
     return np.round(255 * np.clip(images, 0, 1)).astype(np.uint8)

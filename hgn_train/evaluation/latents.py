@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from hgn_train import checkpoint, data, metrics, prior, truth
-from hgn_train.evaluation.judged import Judged, judged, to_bytes
+from hgn_train.evaluation.judged import Judged, from_bytes, judged, to_bytes
 from physim.errors import PhysimError
 
 PRIOR = "prior.safetensors"
@@ -19,16 +20,25 @@ SYMETRIC_LARGEST = 128
 """Numbers of a latent state up to which SyMetric is asked; for more its regressions take hours."""
 
 
-def judge_latent(it: Judged, n: int) -> dict[str, Any]:
-    """How well the true state can be read off the latent one, and how symplectic that map is."""
-    states = {}
-    for name in ("train", "test"):
-        split = it.source.dataset.splits[name]
-        images = split.image[:n][:, : it.frames]
-        _, q, p, _ = it.rollout(it.latents(images), it.frames - 1 - it.anchor, it.anchor)
-        true_q, true_p = split.q[:n][:, : it.frames], split.p[:n][:, : it.frames]
-        states[name] = (np.concatenate([q, p], -1), true_q, true_p)
-    (latent, q, p), (latent_test, q_test, p_test) = states["train"], states["test"]
+def judge_latent(it: Judged, states: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """How well the true state can be read off the latent one, and how symplectic that map is.
+
+    Arguments:
+        it: The model with its data.
+        states: Rolled-out latent states of the first trajectories of `train` and of `test`, q and
+            p together, (n, frames, size) each.
+
+    Returns:
+        `readout` and `symetric`.
+    """
+    latent, latent_test = states["train"], states["test"]
+    (q, p), (q_test, p_test) = (
+        (split.q[:n][:, : it.frames], split.p[:n][:, : it.frames])
+        for split, n in (
+            (it.source.dataset.train, len(latent)),
+            (it.source.dataset.test, len(latent_test)),
+        )
+    )
     size = latent.shape[-1]
     found = truth.observed(it.source, q, p)
     found_test = truth.observed(it.source, q_test, p_test)
@@ -70,8 +80,8 @@ def judge_samples(it: Judged, run: Path, n: int) -> tuple[dict[str, Any], dict[s
         flat = images.reshape(-1, int(np.prod(images.shape[2:]))).astype(np.float32)
         return float(metrics.nearest_distances(flat, flat_real).mean())
 
-    flat_real = real.reshape(len(real), -1).astype(np.float32) / 255
-    results: dict[str, Any] = {"test_frames": nearest(test / 255)}
+    flat_real = from_bytes(real).reshape(len(real), -1)
+    results: dict[str, Any] = {"test_frames": nearest(from_bytes(test))}
     drawn = it.rollout(it.latents(test), it.frames - 1 - it.anchor, it.anchor)[0]
     results["reconstructions"] = nearest(drawn)
     average = real.mean(0, dtype=np.float64)[None, None] / 255
