@@ -28,7 +28,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from hgn_train import fused, integrators
+from hgn_train import integrators
+from hgn_train.gpu import rollouts
 from hgn_train.hamiltonian import Joint, Separable, Unfolded
 from hgn_train.integrators import DRIFT, KICK, Integrator, Moves
 
@@ -75,7 +76,7 @@ def states(
     """
     moves = integrator.moves
     if moves is not None and isinstance(network, Separable) and forward + backward > 0:
-        found = fused.states(moves, network, q, p, dt, forward, backward)
+        found = rollouts.states(moves, network, q, p, dt, forward, backward)
         if found is not None:
             return found
     hamiltonian = network.unfolded()

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hgn_train import convolution, pointwise
+from hgn_train import convolution
+from hgn_train.gpu import pointwise
 
 
 def start_weights(layer: nn.Linear | nn.Conv2d) -> None:

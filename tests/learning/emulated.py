@@ -10,7 +10,7 @@ import subprocess
 
 import torch
 
-from hgn_train import gpu
+from hgn_train.gpu import cuda
 
 WORDS = """
 #include <barrier>
@@ -62,7 +62,7 @@ template <class... Parameters> Call<Parameters...> call(void (*)(Parameters...))
 
 
 class Program:
-    """As `hgn_train.gpu.Program`, for arrays of the processor."""
+    """As `hgn_train.gpu.cuda.Program`, for arrays of the processor."""
 
     def __init__(self, source, folder, kernels, flags=()):
         path = folder / f"{kernels[0]}.cpp"
@@ -77,7 +77,7 @@ class Program:
         self.launches = []
 
     def launch(self, name, blocks, arguments):
-        call = ctypes.CFUNCTYPE(None, ctypes.c_int, *map(gpu.kind_of, arguments))
+        call = ctypes.CFUNCTYPE(None, ctypes.c_int, *map(cuda.kind_of, arguments))
         address = ctypes.c_void_p.in_dll(self.library, f"emulate_{name}")
         values = [x.data_ptr() if isinstance(x, torch.Tensor) else x for x in arguments]
         call(address.value)(blocks, *values)

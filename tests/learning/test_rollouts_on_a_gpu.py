@@ -12,7 +12,8 @@ import emulated
 import pytest
 import torch
 
-from hgn_train import adjoint, fused, gpu, integrators
+from hgn_train import adjoint, integrators
+from hgn_train.gpu import cuda, plain_calls, rollouts, shapes
 from hgn_train.hamiltonian import CURVATURE, SMOOTH, Separable, convolutional_energy, mlp_energy
 from hgn_train.models.hgn import HGN
 from hgn_train.presets import settings_of
@@ -72,13 +73,13 @@ def test_kernels_do_what_plain_calls_do(form, integrator, monkeypatch, tmp_path)
 
     def compiled(shapes, device):
         program = emulated.Program(shapes.source(), tmp_path, ("rollout", "products"))
-        made_of.append(fused.Kernels(shapes, device, program))
+        made_of.append(rollouts.Kernels(shapes, device, program))
         return made_of[-1]
 
-    monkeypatch.setattr(fused, "THREADS", 24)
-    monkeypatch.setattr(fused, "suits", lambda q: q.dtype == torch.float32)
-    monkeypatch.setattr(fused, "compiled", functools.lru_cache(compiled))
-    monkeypatch.setattr(gpu, "shared_memory", lambda device: 2**17)
+    monkeypatch.setattr(shapes, "THREADS", 24)
+    monkeypatch.setattr(rollouts, "suits", lambda q: q.dtype == torch.float32)
+    monkeypatch.setattr(rollouts, "compiled", functools.lru_cache(compiled))
+    monkeypatch.setattr(cuda, "shared_memory", lambda device: 2**17)
     found = outcome(h, integrator, q, p, dt, torch.float32)
     (kernels,) = made_of
     assert kernels.program.launches == ["rollout", "products"]
@@ -89,13 +90,13 @@ def test_kernels_do_what_plain_calls_do(form, integrator, monkeypatch, tmp_path)
         )
     assert kernels.program.launches == ["rollout", "products", "rollout"]
     assert_near([x.double() for x in alone], found[:2], 1e-12)
-    monkeypatch.setattr(gpu, "shared_memory", lambda device: 100)  # a GPU that has too little
+    monkeypatch.setattr(cuda, "shared_memory", lambda device: 100)  # a GPU that has too little
     outcome(h, integrator, q, p, dt, torch.float32)
     assert len(kernels.program.launches) == 3
 
 
 def test_without_a_step_there_is_nothing_to_launch(monkeypatch):
-    monkeypatch.setattr(fused, "states", None)
+    monkeypatch.setattr(rollouts, "states", None)
     h, n = made("maps")
     q, p = torch.randn(2, 3, n, dtype=torch.float64)
     states = adjoint.states(integrators.find("leapfrog"), h, q, p, 0.1, 0)
@@ -103,19 +104,19 @@ def test_without_a_step_there_is_nothing_to_launch(monkeypatch):
 
 
 def test_every_activation_has_kernels():
-    assert set(fused.ACTIVATIONS) == set(SMOOTH) == set(CURVATURE)
+    assert set(shapes.ACTIVATIONS) == set(SMOOTH) == set(CURVATURE)
 
 
 def test_no_compiler_is_said_once(monkeypatch):
     """Where PyTorch for CUDA is there without it, plain calls do, and a line says so."""
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
-    gpu.has_compiler.cache_clear()
+    cuda.has_compiler.cache_clear()
     try:
         with pytest.warns(UserWarning, match="cuda-bindings"):
-            assert not gpu.has_compiler()
-        assert not gpu.has_compiler()
+            assert not cuda.has_compiler()
+        assert not cuda.has_compiler()
     finally:
-        gpu.has_compiler.cache_clear()
+        cuda.has_compiler.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -133,12 +134,12 @@ def test_no_compiler_is_said_once(monkeypatch):
 def test_what_has_kernels(potential, kinetic, fits):
     """Two energies alike, as many channels as threads at most, maps of 4 pixels a side at most."""
     moves = integrators.LEAPFROG
-    shapes = fused.shapes_of(moves, potential().chain(), kinetic().chain())
-    assert (shapes is not None) == fits
+    found = shapes.shapes_of(moves, potential().chain(), kinetic().chain())
+    assert (found is not None) == fits
 
 
 def test_a_processor_makes_plain_calls():
-    assert not fused.suits(torch.zeros(1, 4))
+    assert not rollouts.suits(torch.zeros(1, 4))
 
 
 @pytest.mark.gpu
@@ -153,14 +154,14 @@ def test_a_gpu_does_what_plain_calls_do(preset, integrator, monkeypatch):
     q, p = q.flatten(1), p.flatten(1)
     dt = torch.linspace(-0.2, 0.2, 160, dtype=torch.float64)
     launched = []
-    launch = gpu.Program.launch
+    launch = cuda.Program.launch
     monkeypatch.setattr(
-        gpu.Program, "launch", lambda *words: (launched.append(words[1]), launch(*words))
+        cuda.Program, "launch", lambda *words: (launched.append(words[1]), launch(*words))
     )
     truth = outcome(h, integrator, q, p, dt, torch.float64)
     found = outcome(h, integrator, q, p, dt, torch.float32, "cuda")
     assert launched == ["rollout", "products"]
-    with gpu.plain_calls():
+    with plain_calls():
         plain = outcome(h, integrator, q, p, dt, torch.float32, "cuda")
     assert len(launched) == 2
     assert_near(plain, truth, 1e-4)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hgn_train import gpu, pointwise
+from hgn_train.gpu import cuda, plain_calls, pointwise
 from hgn_train.layers import Convolution, UpsamplingConvolution
 
 SLOPES = [0.2, 0.01, 1.0]
@@ -61,9 +61,9 @@ def test_a_gpu_does_what_pytorch_does(layer, monkeypatch):
         layer.bias.normal_()
     x = torch.randn(200, 16, 8, 8)
     launched = []
-    launch = gpu.Program.launch
+    launch = cuda.Program.launch
     monkeypatch.setattr(
-        gpu.Program, "launch", lambda *words: (launched.append(words[1]), launch(*words))
+        cuda.Program, "launch", lambda *words: (launched.append(words[1]), launch(*words))
     )
     found = []
     for plain in (False, True):
@@ -71,7 +71,7 @@ def test_a_gpu_does_what_pytorch_does(layer, monkeypatch):
         start = x.cuda().contiguous(memory_format=torch.channels_last).requires_grad_()
         with torch.autocast("cuda", torch.bfloat16):
             if plain:
-                with gpu.plain_calls():
+                with plain_calls():
                     out = moved.leaky(start, 0.2)
             else:
                 out = moved.leaky(start, 0.2)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from hgn_train import gpu
+from hgn_train.gpu import cuda
 
 THREADS = 256
 """Of a block."""
@@ -37,11 +37,11 @@ def suits(x: Tensor, channels: int) -> bool:
         x: What the convolution sees.
         channels: That it makes.
     """
-    if not gpu.suits(x) or not torch.is_autocast_enabled("cuda"):
+    if not cuda.suits(x) or not torch.is_autocast_enabled("cuda"):
         return False
     groups, rest = divmod(channels, LANES)
     fits = rest == 0 and 0 < groups <= THREADS and THREADS % groups == 0
-    return fits and torch.get_autocast_dtype("cuda") == torch.bfloat16 and gpu.has_compiler()
+    return fits and torch.get_autocast_dtype("cuda") == torch.bfloat16 and cuda.has_compiler()
 
 
 def leaky(y: Tensor, bias: Tensor, slope: float) -> Tensor:
@@ -58,7 +58,7 @@ def leaky(y: Tensor, bias: Tensor, slope: float) -> Tensor:
 
 def source(channels: int) -> str:
     """The kernels for so many channels."""
-    kernels = (resources.files("hgn_train") / "pointwise.cu").read_text(encoding="utf-8")
+    kernels = (resources.files("hgn_train.gpu") / "pointwise.cu").read_text(encoding="utf-8")
     lines = [f"#define THREADS {THREADS}", f"#define GROUPS {channels // LANES}", kernels]
     return "\n".join(lines)
 
@@ -74,7 +74,7 @@ def compiled(channels: int, device: torch.device) -> Any:
     """As `program_for`, by one thread at a time."""
     with torch.cuda.device(device):
         shared = {"activate": 0, "activate_back": 4 * LANES * THREADS}
-        return gpu.Program(source(channels), shared, THREADS)
+        return cuda.Program(source(channels), shared, THREADS)
 
 
 class _Leaky(torch.autograd.Function):

@@ -8,7 +8,7 @@
 // lie along the channels that a layer makes, so that neighbours read neighbouring weights, and the
 // channels that it sees are dealt out among groups of them, whose sums are then added up.
 //
-// hgn_train/fused.py puts in front of this file: THREADS, DEPTH (hidden layers), N (numbers in q),
+// shapes.py puts in front of this file: THREADS, DEPTH (hidden layers), N (numbers in q),
 // WIDEST (numbers in the largest map), OPERATIONS (kicks and drifts of a step), WAY, SHARE and NEW
 // of each of these, TOGETHER (whether all slopes of a step are of the state before it), STIFF
 // (whether there is a quadratic part), the activation as value(u), slope(u) and curvature(u), and

@@ -3,7 +3,7 @@
 // Eight channels are a vector of 16 bytes in bf16; a row is all channels of a pixel. A thread keeps
 // its channels while it goes from row to row, so that bias and sums stay in registers.
 //
-// hgn_train/pointwise.py puts in front of this file: THREADS, GROUPS (vectors of a row).
+// pointwise.py puts in front of this file: THREADS, GROUPS (vectors of a row).
 
 struct alignas(16) Vector {
     unsigned short part[8];
