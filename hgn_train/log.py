@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from hgn_train.settings import TrainSettings
+from physim.kernels import Compiling
 
 Report = Callable[[dict[str, Any]], None]
 """Called with each line of metrics."""
@@ -41,19 +41,14 @@ def lines(run: Path) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def compiling(said: bool) -> Iterator[None]:
-    """A word where what is done meanwhile takes long, as compiling does.
+    """A word where kernels are compiled meanwhile.
 
     Arguments:
         said: Whether there is one at all.
     """
     text = "Compiling kernels for this machine; later runs start at once."
-    timer = threading.Timer(1.5, print, [text], {"file": sys.stderr})
-    if said:
-        timer.start()
-    try:
+    with Compiling(lambda: print(text, file=sys.stderr) if said else None):
         yield
-    finally:
-        timer.cancel()
 
 
 class Log:

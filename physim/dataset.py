@@ -94,10 +94,14 @@ class Dataset:
 
     @cached_property
     def _attributes(self) -> dict[str, Any]:
+        missing = ShardError(f"{self.path}: the data set holds no trajectory")
         for split in self.splits.values():
             if len(split):
-                return split.attributes
-        raise ShardError(f"{self.path}: the data set holds no trajectory")
+                try:
+                    return split.attributes
+                except ShardError as error:  # another split, such as of a partial copy, may do
+                    missing = error
+        raise missing
 
     @property
     def times(self) -> np.ndarray:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numba
+from numba.core import event
 
 subroutine = numba.njit(error_model="numpy")
 """Compiles a function that kernels of the same file call; a division by zero is inf or nan."""
@@ -29,6 +31,47 @@ def start_without_scipy() -> None:
         import numba.np.arraymath  # noqa: F401
     finally:
         del sys.modules["scipy"]
+
+
+class Compiling(event.Listener):  # type: ignore[misc]
+    """Notices that something is compiled, and how long it takes, while it is a context.
+
+    Arguments:
+        say: Called once, when the first compilation begins.
+
+    Attributes:
+        seconds: That compilations have taken.
+    """
+
+    def __init__(self, say: Callable[[], None] = lambda: None) -> None:
+        self.say = say
+        self.seconds = 0.0
+        self._depth = 0  # a kernel's subroutines are compiled amid it, under Numba's lock
+        self._said = False
+        self._began = 0.0
+        self._listening = event.install_listener("numba:compile", self)
+
+    def __enter__(self) -> Compiling:
+        self._listening.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._listening.__exit__(*error)
+
+    def on_start(self, event: Any) -> None:
+        """Called by Numba; what comes from the cache does not."""
+        if not self._said:
+            self._said = True
+            self.say()
+        if self._depth == 0:
+            self._began = time.perf_counter()
+        self._depth += 1
+
+    def on_end(self, event: Any) -> None:
+        """Called by Numba."""
+        self._depth -= 1
+        if self._depth == 0:
+            self.seconds += time.perf_counter() - self._began
 
 
 class Kernel:

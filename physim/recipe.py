@@ -40,6 +40,9 @@ from physim.shards import manifest
 from physim.systems.parameters import Distribution, Parameter, fixed
 from physim.systems.system import System
 
+AMOUNTS = ("n", "n_test", "seed", "store", "shard_size")
+"""What leaves a recipe the one that it is."""
+
 MAX_SEED = 2**63 - 1
 MAX_TRAJECTORY_BYTES = 2**30
 RAW_BYTES_OF_A_SHARD = 2**30
@@ -53,7 +56,9 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Recipe(BaseModel):
-    """A validated description of a data set; make one with `Recipe.of`.
+    """A validated description of a data set.
+
+    `Recipe.of` fills in what is left out, as `render` does with one that was made by hand.
 
     Attributes:
         name: What the data set is called.
@@ -106,6 +111,13 @@ class Recipe(BaseModel):
     parameters: dict[str, Any] = {}
     initial: dict[str, Any] = {}
 
+    def __init__(self, **settings: Any) -> None:
+        """Validate settings; raises `RecipeError`."""
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise RecipeError(_sentence(error)) from None
+
     @classmethod
     def of(cls, settings: Mapping[str, Any], source: str = "") -> Recipe:
         """Validate settings and fill in what they leave out.
@@ -122,13 +134,44 @@ class Recipe(BaseModel):
         """
         where = f"{source}: " if source else ""
         try:
-            given = cls.model_validate(dict(settings))
-        except ValidationError as error:
-            raise RecipeError(where + _sentence(error)) from None
-        try:
-            return given._filled()
+            return cls(**{str(key): value for key, value in settings.items()})._filled()
         except RecipeError as error:
             raise RecipeError(f"{where}{error}") from None
+
+    @classmethod
+    def changed(
+        cls, settings: Mapping[str, Any], source: str, changes: Mapping[str, Any]
+    ) -> Recipe:
+        """A recipe with some settings of another, whose name says which: `hgn/two_body+noise`.
+
+        Arguments:
+            settings: Of the other.
+            source: Where they come from, named in errors.
+            changes: Settings that come before them, in the two tables entry by entry, unless
+                there is another sampler. How many trajectories there are, and how they lie in
+                files, is no change that counts; with a `name` of its own it keeps that.
+
+        Returns:
+            A recipe in which nothing is left to a default.
+
+        Raises:
+            RecipeError: A key or value that makes no data set.
+        """
+        merged = {**settings, **changes}
+        for table in ("parameters", "initial"):
+            old, new = settings.get(table), changes.get(table)
+            if isinstance(old, Mapping) and isinstance(new, Mapping) and "sampler" not in new:
+                merged[table] = {**old, **new}
+        made = cls.of(merged, source)
+        if not settings or "name" in changes:
+            return made
+        before, words = cls.of({"system": made.system, **settings}, source), []
+        for key in cls.model_fields:
+            old, new = getattr(before, key), getattr(made, key)
+            if key in changes and key not in AMOUNTS and new != old:
+                tables = isinstance(new, dict) and isinstance(old, dict)
+                words += [x for x in new if old.get(x) != new[x]] if tables else [key]
+        return made.model_copy(update={"name": "+".join([made.name, *words])})
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -236,7 +279,8 @@ def load(name: str) -> dict[str, Any]:
     """The settings of a recipe file, of a recipe that ships, or of a data set.
 
     Arguments:
-        name: Path of a TOML file; `hgn/two_body` and the like; or a folder with a data set in it.
+        name: Path of a TOML file; `hgn/two_body` and the like; or a folder with a data set in it,
+            or the manifest there.
 
     Returns:
         Settings for `Recipe.of`.
@@ -245,6 +289,8 @@ def load(name: str) -> dict[str, Any]:
         RecipeError: There is no such recipe, or the file is not TOML.
     """
     path = Path(name)
+    if path.name == manifest.MANIFEST:
+        path = path.parent
     if (path / manifest.MANIFEST).is_file():
         return dict(manifest.read(path).recipe)
     shipped = recipes()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,17 +16,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from physim import card, dataset, schedulers
+from physim import card, dataset, integrators, schedulers
 from physim import recipe as recipes
 from physim.card import CARD
 from physim.command_line import size_text
 from physim.errors import RecipeError, ShardError
+from physim.kernels import Compiling
 from physim.recipe import Recipe
 from physim.shards import lock, manifest
 from physim.shards.journal import Journal, is_whole
 from physim.shards.manifest import MANIFEST, Manifest, Shard
 from physim.shards.write import remove_parts
 from physim.trajectories import SPLITS
+
+KEPT = 1e-10
+"""Energy error up to which nothing is said of it."""
+
+CLOSE = "bodies passed so close that double precision holds no more of it"
 
 
 @dataclass
@@ -37,6 +44,7 @@ class Summary:
         recipe: Its recipe.
         made: Trajectories made by this call; the others were there.
         seconds: Time that this call took.
+        compiling: Of these, what kernels took that were not compiled yet on this machine.
         shards: All shards, in order.
     """
 
@@ -44,6 +52,7 @@ class Summary:
     recipe: Recipe
     made: int = 0
     seconds: float = 0.0
+    compiling: float = 0.0
     shards: list[Shard] = field(default_factory=list, repr=False)
 
     @property
@@ -55,6 +64,15 @@ class Summary:
     def energy_error(self) -> float:
         """Largest |H/H₀ − 1| over all stored states; without meaning where there is friction."""
         return max(shard.energy_error for shard in self.shards)
+
+    @property
+    def passed_close(self) -> bool:
+        """Whether the integrator would have kept the energy, but for bodies that nearly met."""
+        method = integrators.find(self.recipe.integrator)
+        exact = method.adaptive or method.advance is None
+        several = self.recipe.find_system().bodies > 1
+        kept = self.energy_error < KEPT or bool(self.recipe.friction)
+        return exact and several and not kept
 
     @property
     def redrawn(self) -> int:
@@ -71,12 +89,17 @@ class Summary:
             if recipe.friction
             else f"worst relative error {self.energy_error:.1e} over {recipe.frames} frames"
         )
+        running = max(self.seconds - self.compiling, 1e-9)
+        once = f" after {self.compiling:.1f} s of compiling, once a machine"
+        preview = Path(f"{recipe.name.replace('/', '-')}.gif")
         lines = {
             "size": f"{size_text(self.bytes)}, {raw / self.bytes:.0f} times less than the pixels",
-            "time": f"{self.seconds:.1f} s, {self.made / self.seconds:,.0f} trajectories/s{kept}",
+            "time": f"{running:.1f} s, {self.made / running:,.0f} trajectories/s{kept}"
+            f"{once if self.compiling > 0.1 else ''}",
             "energy": energy,
+            "": CLOSE if self.passed_close else "",
             "drawn again": f"{self.redrawn:,}, which had left the canvas" if self.redrawn else "",
-            "look at it": f"physim preview {self.path} -o {recipe.name.replace('/', '-')}.gif",
+            "look at it": shlex.join(["physim", "preview", str(self.path), "-o", str(preview)]),
             "load it": f'physim.open("{self.path}").train.image[:10]',
         }
         counts = f"{recipe.n:,} training and {recipe.n_test:,} test trajectories in {self.path}"
@@ -92,6 +115,7 @@ def render(
     scheduler: str | None = None,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
+    on_compiling: Callable[[], None] = lambda: None,
     **settings: Any,
 ) -> Summary:
     """Make a data set, or go on with one that was stopped.
@@ -103,7 +127,9 @@ def render(
         scheduler: Address of a Dask scheduler that is to make the shards, or `local`.
         overwrite: Whether to replace another data set in the folder.
         progress: Called with the number of trajectories written so far.
-        settings: Fields of the recipe, which come before those of `recipe`.
+        on_compiling: Called when kernels are compiled first, which takes up to a minute.
+        settings: Fields of the recipe, which come before those of `recipe`; the name then says
+            which were changed, unless there is a `name` among them.
 
     Returns:
         Where it is, how large, how true.
@@ -117,15 +143,18 @@ def render(
         given = recipes.load(recipe) if recipe else {}
         if "n" in settings and "n_test" not in settings:
             given.pop("n_test", None)
-        recipe = Recipe.of(given | settings)
-    elif settings:
+        recipe = Recipe.changed(given, recipe or "", settings)
+    else:
         recipe = Recipe.of(recipe.model_dump() | settings)
     if workers is not None and workers < 1:
         raise RecipeError(f"workers: got {workers}, expected a whole number from 1")
+    if out is not None and not os.fspath(out):
+        raise RecipeError("out: got '', expected a folder")
     path = Path(out) if out is not None else Path("datasets") / recipe.name
     summary = Summary(path, recipe)
     began = time.perf_counter()
     with ExitStack() as stack:
+        compiling = stack.enter_context(Compiling(on_compiling))
         client = None
         if scheduler is not None:
             client = stack.enter_context(schedulers.dask_client(scheduler))
@@ -163,6 +192,7 @@ def render(
             _finish(path, recipe, summary)
             journal.end()
     summary.seconds = time.perf_counter() - began
+    summary.compiling = compiling.seconds
     return summary
 
 
@@ -189,6 +219,8 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
         if there is None and (path / MANIFEST).exists():
             whole = manifest.read(path)
             there, kept = whole.recipe, whole.shards
+        elif not kept and not any(_shards(path)):
+            there = None  # of a run that stopped before its first shard
         unknown = there is None and any(_shards(path))
         ours = _plain(recipe)
         if unknown or there not in (None, ours):

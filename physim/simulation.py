@@ -37,7 +37,8 @@ def simulate(
 
     Arguments:
         system: A system or its name.
-        q0: Positions at time 0, (d,) or (n, d); two or more bodies as x₁, y₁, x₂, y₂, …
+        q0: Positions at time 0, (d,) or (n, d); two or more bodies as x₁, y₁, x₂, y₂, …; `n_body`
+            has as many bodies as are given, 2 to 8.
         p0: Momenta at time 0, of the same shape.
         params: Physical constants by symbol, each a number, one value a body, or such for each of
             n trajectories; or rows in the order of `system.parameters`, (n_params,) or (n,
@@ -64,7 +65,7 @@ def simulate(
         >>> print(q.shape, round(float(q[1, 0]), 6))  # cos 2
         (2, 1) -0.416147
     """
-    found = system if isinstance(system, System) else systems.find(str(system))
+    found = system if isinstance(system, System) else _named(str(system), q0)
     start_q, start_p, single = _states(found, q0, p0)
     rows = parameter_rows(found, params)
     n = len(start_q) if len(rows) == 1 else len(rows)
@@ -164,14 +165,24 @@ def _text(values: np.ndarray) -> str:
     return numbers[0] if len(numbers) == 1 else f"[{', '.join(numbers)}]"
 
 
+def _named(name: str, q0: ArrayLike) -> System:
+    """The system, with as many bodies as have positions."""
+    shape = numbers("q0", q0).shape
+    return systems.find(name, systems.bodies_of(name, shape[-1]) if shape else None)
+
+
 def _states(system: System, q0: ArrayLike, p0: ArrayLike) -> tuple[np.ndarray, np.ndarray, bool]:
     states = []
     for name, value in (("q0", q0), ("p0", p0)):
         array = numbers(name, value)
         if array.ndim not in (1, 2) or array.shape[-1] != system.dimension or array.size == 0:
+            chosen = ""
+            if system.name in systems.SYSTEMS and systems.SYSTEMS[system.name][1] == 0:
+                most = f"{systems.BODIES[0]} … {systems.BODIES[-1]}"
+                chosen = f", or two numbers for each of {most} bodies"
             raise RecipeError(
                 f"{name}: got shape {array.shape}, expected ({system.dimension},) or "
-                f"(n, {system.dimension}) for {system.name}"
+                f"(n, {system.dimension}) for {system.name}{chosen}"
             )
         states.append(array)
     q, p = states

@@ -124,9 +124,14 @@ class Generator:
             attempt[todo] += 1
             if attempt[todo].max() >= MAX_ATTEMPTS:
                 worst = index[todo[0]]
+                method = self.integrator
+                steps = ""
+                if method.advance is not None and not method.adaptive:
+                    steps = f", or more substeps where {method.name} is unstable"
                 raise SimulationError(
                     f"{self.recipe.name}, {split} trajectory {worst}: left the canvas in "
                     f"{MAX_ATTEMPTS} attempts; expected a larger half_width or smaller ranges"
+                    f"{steps}"
                 )
             rows, q_new, p_new = self._attempt(split, index[todo], attempt[todo])
             params[todo], q[todo], p[todo] = rows, q_new, p_new

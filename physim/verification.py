@@ -105,6 +105,8 @@ def verify(
         ShardError: There is no such folder.
     """
     folder = Path(path)
+    if folder.is_file():
+        raise ShardError(f"path: got the file '{path}', expected the folder of a data set")
     if not folder.is_dir():
         raise ShardError(f"path: got '{path}', but there is no such folder")
     result = Verification(str(path))

@@ -1,8 +1,8 @@
 """Rollouts of kicks and drifts on a GPU in one launch forward and one backward.
 
 As plain calls a rollout of 30 steps is thousands of small kernels that wait for each other. In
-`rollouts.cu` a block of threads does all steps of a trajectory; here it is compiled for the energies
-at hand (`shapes.py`) and started, and of what it leaves the gradients of weights are made.
+`rollouts.cu` a block of threads does all steps of a trajectory; here it is compiled for the
+energies at hand (`shapes.py`) and started, and of what it leaves gradients of weights are made.
 The mathematics is that of `hgn_train/adjoint.py`, which asks here first.
 
 It is float32 throughout, like the plain calls, and differs from them in the order of sums.

@@ -109,12 +109,12 @@ def law(value: Any) -> str:
         The words.
 
     Example:
-        >>> law({"uniform": [0.5, 1.5]})
-        '0.5 … 1.5'
+        >>> law([1.0, {"uniform": [0.5, 1.5]}])
+        '1, 0.5 … 1.5'
     """
     if isinstance(value, list):
         return ", ".join(law(row) for row in value)
     if isinstance(value, Mapping):
-        (law, (low, high)) = next(iter(value.items()))
-        return str(Distribution(law, low, high))
+        kind, (low, high) = next(iter(value.items()))
+        return str(Distribution(kind, low, high))
     return f"{value:g}"

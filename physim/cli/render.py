@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,10 +48,10 @@ def _complete_recipe(
 @click.option(
     "--n-test", type=int, help="Trajectories of the test split.  [default: a fifth of --n]"
 )
+@click.option("--name", help="What it is called.  [default: as the recipe, with what was changed]")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
-    help="Folder.  [default: datasets/<name of the recipe>]",
+    help="Folder.  [default: datasets/<name>]",
 )
 @click.option("--seed", type=int, help="What all random numbers follow from.  [default: 0]")
 @click.option("--frames", type=int, help="Frames of a trajectory.  [default: 30]")
@@ -78,7 +78,7 @@ def _complete_recipe(
     "--substeps", type=int, help="Equal steps a frame, for fixed-step integrators.  [default: 1]"
 )
 @click.option("--friction", type=float, help="c in dp/dt = −∂H/∂q − c ∂H/∂p.  [default: 0]")
-@click.option("--bodies", type=int, help="Number of bodies of n_body, 2 … 8.")
+@click.option("--bodies", type=int, help="Number of bodies of n_body, 2 … 8.  [default: 4]")
 @click.option("--sampler", help="How initial states are drawn.  [default: the system's first]")
 @click.option("--style", help="How frames are drawn: hgn or dm.  [default: hgn]")
 @click.option(
@@ -98,7 +98,7 @@ def _complete_recipe(
 def command(
     system: str | None,
     recipe: str | None,
-    out: Path | None,
+    out: str | None,
     param: tuple[str, ...],
     sampler: str | None,
     workers: int | None,
@@ -124,24 +124,24 @@ def command(
 
     if system is None and recipe is None:
         raise RecipeError("--system: missing; name a system (see `physim systems`) or a --recipe")
-    settings = load(recipe) if recipe else {}
-    if system is not None and settings.get("system", system) != system:
+    given = load(recipe) if recipe else {}
+    if system is not None and given.get("system", system) != system:
         raise RecipeError(
-            f"--system: got '{system}', but recipe '{recipe}' is about '{settings['system']}'"
+            f"--system: got '{system}', but recipe '{recipe}' is about '{given['system']}'"
         )
-    settings |= {"system": system} if system else {}
-    settings |= {key: value for key, value in options.items() if value not in (None, ())}
+    changes = {key: value for key, value in options.items() if value not in (None, ())}
+    changes |= {"system": system} if system else {}
     if options["store"]:
-        settings["store"] = list(options["store"])
+        changes["store"] = list(options["store"])
     if options["n"] is not None and options["n_test"] is None:
-        settings.pop("n_test", None)
+        given.pop("n_test", None)
     if sampler:
-        settings["initial"] = {"sampler": sampler}
-    made = Recipe.of(settings, source=recipe or "")
+        changes["initial"] = {"sampler": sampler}
+    made = Recipe.changed(given, recipe or "", changes)
     if param:
-        _apply_params(settings, param, made)
-        made = Recipe.of(settings, source=recipe or "")
-    folder = out or Path("datasets") / made.name
+        changes |= _with_params({**given, **changes}, param, made)
+        made = Recipe.changed(given, recipe or "", changes)
+    folder = Path("datasets") / made.name if out is None else out
 
     total = made.n + (made.n_test or 0)
     with _Progress(made.name, total, quiet, busy=scheduler is None) as progress:
@@ -154,6 +154,7 @@ def command(
                 scheduler=scheduler,
                 overwrite=overwrite,
                 progress=progress.update,
+                on_compiling=progress.compiling,
             )
         except (KeyboardInterrupt, SystemExit):
             progress.close()
@@ -163,8 +164,10 @@ def command(
         click.echo(str(summary))
 
 
-def _apply_params(settings: dict[str, Any], param: tuple[str, ...], made: Recipe) -> None:
-    """Put each --param into the table that it belongs to; `made` is the recipe without them."""
+def _with_params(
+    settings: Mapping[str, Any], param: tuple[str, ...], made: Recipe
+) -> dict[str, Any]:
+    """Both tables with each --param where it belongs; `made` is the recipe without them."""
     from physim.errors import RecipeError, unknown
 
     initial = dict(settings.get("initial", {}))
@@ -181,7 +184,7 @@ def _apply_params(settings: dict[str, Any], param: tuple[str, ...], made: Recipe
             initial[name] = _value(name, value)
         else:
             raise RecipeError(unknown("--param", name, [*ours, *theirs]))
-    settings["parameters"], settings["initial"] = parameters, initial
+    return {"parameters": parameters, "initial": initial}
 
 
 def _value(name: str, text: str) -> Any:
@@ -219,7 +222,6 @@ class _Progress:
             hidden=quiet or not sys.stdout.isatty(),
             item_show_func=lambda rate: f"{rate:,.0f} trajectories/s" if rate else None,
         )
-        self.timer = threading.Timer(1.5, self._compiling)
         self.began = 0.0  # when the first trajectories were there
         self.first: int | None = None
         self.done = 0
@@ -230,7 +232,8 @@ class _Progress:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _compiling(self) -> None:
+    def compiling(self) -> None:
+        """Say that kernels are compiled."""
         if not self.quiet:
             click.echo("Compiling kernels for this machine; later runs start at once.", err=True)
 
@@ -239,13 +242,9 @@ class _Progress:
         check_stopped()
         if self.first is None:
             self.first = self.done = done
-            if self.busy:
-                self.timer.daemon = True
-                self.timer.start()
             return
         now = time.perf_counter()
         if not self.began:
-            self.timer.cancel()
             self.began, self.first = now, done
             if self.busy:
                 self.rounds.enter_context(stopping_between_rounds())
@@ -257,7 +256,6 @@ class _Progress:
 
     def close(self) -> None:
         """End the line of the bar."""
-        self.timer.cancel()
         self.rounds.close()
         if self.began:
             self.began = 0.0

@@ -29,7 +29,7 @@ def draw(
 
     Arguments:
         system: A system or its name.
-        q: Coordinates, (..., d).
+        q: Coordinates, (..., d); `n_body` has as many bodies as are given, 2 to 8.
         params: Physical parameters by symbol, or a row of all of them, (n_params,); the values of
             the HGN paper where left out.
         style: `hgn`, `dm`, or a style of your own.
@@ -52,15 +52,17 @@ def draw(
         >>> int(image[16:, :, 0].max()) > int(image[:16, :, 0].max())
         True
     """
+    states = numbers("q", q)
     if not isinstance(system, System):
+        from physim.systems import bodies_of
         from physim.systems import find as find_system
 
-        system = find_system(str(system))
+        name = str(system)
+        system = find_system(name, bodies_of(name, states.shape[-1]) if states.ndim else None)
     if not isinstance(style, Style):
         style = find(str(style))
     expected = f"a whole number, {LOWEST_RESOLUTION}–{HIGHEST_RESOLUTION}"
     side = whole("resolution", resolution, LOWEST_RESOLUTION, HIGHEST_RESOLUTION, expected)
-    states = numbers("q", q)
     if states.ndim == 0 or states.shape[-1] != system.dimension:
         wanted = f"(..., {system.dimension}) for {system.name}"
         raise RecipeError(f"q: got the shape {states.shape}, expected {wanted}")

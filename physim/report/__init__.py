@@ -39,7 +39,12 @@ def write(dataset: Dataset, path: Path, *, verify: bool = True) -> Verification 
     if path.suffix.lower() not in (".html", ".htm"):
         raise RecipeError(f"output: got '{path.name}', expected a name that ends in .html")
     found = verified(dataset.path) if verify else None
-    text = page(dataset, found)
+    try:
+        text = page(dataset, found)
+    except ShardError:
+        if found is None or found.ok:
+            raise
+        text = _faults(dataset, found)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -88,14 +93,26 @@ def page(dataset: Dataset, verification: Verification | None = None) -> str:
     )
 
 
+def _faults(dataset: Dataset, verification: Verification) -> str:
+    """A page that says what is wrong with a data set that cannot be read as a whole."""
+    title = html.escape(str(dataset.settings.get("name", dataset.path)))
+    style = (resources.files("physim.report") / "page.css").read_text(encoding="utf-8")
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{title}</title>\n<style>\n{style}\n</style>\n</head>\n<body>\n<header>\n"
+        f"<h1>{title}</h1>\n</header>\n<main>\n<section>\n<h2>Damaged</h2>\n"
+        f"{_checks(verification)}\n</section>\n</main>\n</body>\n</html>\n"
+    )
+
+
 _PLANES = {
     "Orbits": (
         "Paths of the bodies, all to the same scale: a ring where a body begins, a disc where it "
         "ends, a dot at each frame between."
     ),
     "Phase portraits": (
-        "Trajectories over the level sets of H at their own parameters. Without friction a "
-        "trajectory never leaves its level."
+        "Trajectories over the level sets of H at their own parameters. The exact motion, without "
+        "friction, never leaves its level."
     ),
 }
 

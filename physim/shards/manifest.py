@@ -147,6 +147,10 @@ def read(folder: Path) -> Manifest:
             f"{folder}: no {MANIFEST}; not a data set, or one that was not finished "
             "(physim render makes it)"
         ) from None
+    except NotADirectoryError:
+        raise ShardError(
+            f"{folder}: is a file, expected the folder of a data set; h5py reads a single shard"
+        ) from None
     except OSError as error:
         if isinstance(error, ShardError):
             raise

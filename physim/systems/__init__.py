@@ -32,6 +32,13 @@ DEFAULT_BODIES = 4
 """How many `n_body` has where nothing is said."""
 
 
+def bodies_of(name: str, numbers: int) -> int | None:
+    """How many bodies a state of so many positions has, where the system lets one choose."""
+    bodies, rest = divmod(numbers, 2)
+    chosen = SYSTEMS.get(name, ("", None))[1] == 0 and not rest and bodies in BODIES
+    return bodies if chosen else None
+
+
 @cache
 def find(name: str, bodies: int | None = None) -> System:
     """The system of that name.

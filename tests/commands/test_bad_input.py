@@ -71,6 +71,7 @@ MISTAKES = [
     (("--system", "pendulum", "--scheduler", "nowhere"), ["scheduler", "'nowhere'", "local"]),
     (("--recipe", "hgn/pendulun"), ["recipe", "did you mean 'hgn/pendulum'"]),
     (("--recipe", "missing.toml"), ["recipe", "missing.toml", "no such file"]),
+    (("--system", "pendulum", "--out", ""), ["out", "got ''", "folder"]),
 ]
 
 
@@ -181,6 +182,23 @@ def test_what_is_too_large_to_be_stored_names_the_trajectory_and_writes_no_shard
     assert message.count("\n") == 1
     assert f"train split, pendulum: trajectory 0: {name} is not finite (m=" in message
     assert not list(Path("s").rglob("*.h5"))
+
+
+def test_a_folder_without_a_shard_is_free(invoke):
+    """What was refused before anything was drawn may be mended, as the sentence says."""
+    render = ("render", "--system", "pendulum", "--quiet", "--n", "3", "--out", "mine")
+    status, message = invoke(*render, "--half-width", "0.1")
+    assert status == 2
+    assert "expected a larger half_width" in message
+    assert "substeps" not in message
+    assert invoke(*render, "--half-width", "2.5")[0] == 0
+
+
+def test_where_a_step_is_unstable_that_is_said(invoke):
+    words = ("--integrator", "leapfrog", "--dt", "3", "--n", "3", "--out", "mine")
+    status, message = invoke("render", "--system", "mass_spring", "--quiet", *words)
+    assert status == 2
+    assert "more substeps where leapfrog is unstable" in message
 
 
 def test_a_folder_with_another_data_set_is_left_alone(invoke):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import physim
+from physim.errors import ShardError
 from physim.shards import index
 
 
@@ -48,6 +49,21 @@ def test_recipe_system_and_times(opened):
     assert np.array_equal(opened.times, 0.125 * np.arange(5))
     assert len(opened.test) == 0
     assert opened.train.attributes["split"] == "train"
+
+
+def test_a_single_shard_is_no_data_set(opened):
+    with pytest.raises(ShardError, match=r"00000\.h5: is a file, expected the folder"):
+        physim.open(opened.path / "train" / "00000.h5")
+
+
+def test_one_split_does_without_the_other(tmp_path):
+    """As in a copy of some of the files."""
+    made = physim.render(system="pendulum", n=3, n_test=2, frames=4, resolution=8, out=tmp_path)
+    (made.path / "train" / "00000.h5").unlink()
+    found = physim.open(tmp_path)
+    assert len(found.times) == 4
+    assert found.test.image.shape == (2, 4, 8, 8, 3)
+    assert found.params("test").shape == (2, 3)
 
 
 @pytest.mark.parametrize("locking", [None, True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -18,7 +19,8 @@ import pytest
 import physim
 from physim.cli import cli
 from physim.command_line import run
-from physim.recipe import Recipe, recipes
+from physim.errors import RecipeError
+from physim.recipe import Recipe, load, recipes
 from physim.shards import manifest
 from physim.shards.journal import Journal
 
@@ -232,6 +234,56 @@ def test_every_recipe_that_ships_renders(tmp_path, name):
     assert np.isfinite(shard["q"]).all()
     if not summary.recipe.friction:
         assert summary.energy_error < 1e-9
+
+
+def test_the_recipe_of_the_docs_renders(tmp_path):
+    """With its card, where one body has a fixed mass and the other a drawn one."""
+    page = (Path(__file__).parents[2] / "datasets" / "README.md").read_text()
+    text = re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1]
+    (tmp_path / "mine.toml").write_text(text.replace("50_000", "10"))
+    summary = physim.render(str(tmp_path / "mine.toml"), tmp_path / "s")
+    assert summary.recipe.name == "mine"
+    assert (tmp_path / "s" / "README.md").read_text().count("| 1, 0.5 … 1.5 |") == 1
+    m = _arrays(tmp_path / "s", "train", 10)["m"]
+    assert (m[:, 0] == 1).all()
+    assert len(set(m[:, 1])) == 10
+    for key in Recipe.model_fields:
+        assert f"`{key}`" in page or f"`[{key}]`" in page, key
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"n": 7, "seed": 3, "store": ["derivatives"]}, "hgn/two_body"),
+        ({"noise": 0.1, "colors": 4}, "hgn/two_body+noise+colors"),
+        ({"parameters": {"m": {"uniform": [0.5, 1.5]}}}, "hgn/two_body+m"),
+        ({"frames": 30, "noise": 0.0}, "hgn/two_body"),
+        ({"noise": 0.1, "name": "mine"}, "mine"),
+    ],
+)
+def test_a_changed_recipe_is_called_so(changes, name):
+    made = Recipe.changed(load("hgn/two_body"), "hgn/two_body", changes)
+    assert made.name == name
+    assert made.parameters["G"] == 1.0  # as in the recipe, whatever is said of m
+
+
+def test_recipes_are_validated_however_they_are_made(tmp_path):
+    with pytest.raises(RecipeError, match="got 'foo'; known: name"):
+        Recipe(system="pendulum", foo=3)
+    summary = physim.render(Recipe(system="pendulum", n=2, frames=3), tmp_path)
+    assert summary.recipe == Recipe.of({"system": "pendulum", "n": 2, "frames": 3})
+    with pytest.raises(RecipeError, match=r"parameters\.g: got"):
+        physim.render(Recipe(system="pendulum", parameters={"g": (3, 5)}), tmp_path / "s")
+
+
+def test_bodies_that_nearly_met_are_said(tmp_path):
+    words = "bodies passed so close"
+    summary = physim.render(system="n_body", n=2, n_test=0, frames=4, resolution=8, out=tmp_path)
+    assert words not in str(summary)
+    shard = summary.shards[0].model_copy(update={"energy_error": 1e-8})
+    assert words in str(dataclasses.replace(summary, shards=[shard]))
+    euler = summary.recipe.model_copy(update={"integrator": "euler"})  # that is euler's own
+    assert words not in str(dataclasses.replace(summary, shards=[shard], recipe=euler))
 
 
 def test_quiet_prints_nothing_and_the_summary_says_all(tmp_path, monkeypatch, capsys):

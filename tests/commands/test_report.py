@@ -18,7 +18,7 @@ import physim
 from physim import report
 from physim.cli import cli
 from physim.command_line import run
-from physim.errors import RecipeError
+from physim.errors import RecipeError, ShardError
 from physim.report import markdown, portraits, svg
 from physim.report.contours import level_set
 
@@ -252,6 +252,20 @@ def test_a_damaged_data_set_is_called_damaged(tmp_path):
     assert result.exit_code == 1
     assert result.stdout == f"{page}\n"
     assert result.stderr.startswith("1 promise does not hold: see the page")
+
+
+def test_what_cannot_be_read_has_a_page_that_says_so(tmp_path):
+    physim.render(system="mass_spring", n=6, n_test=0, out=tmp_path / "set")
+    shard = tmp_path / "set" / "train" / "00000.h5"
+    shard.write_bytes(shard.read_bytes()[:1000])
+    page = tmp_path / "page.html"
+    result = CliRunner().invoke(cli, ["report", str(tmp_path / "set"), "-o", str(page)])
+    assert result.exit_code == 1
+    text = page.read_text()
+    assert "Faults found by verification: 1." in text
+    assert "train/00000.h5" in text
+    with pytest.raises(ShardError, match="00000"):
+        report.write(physim.open(tmp_path / "set"), page, verify=False)
 
 
 def test_names_and_cards_of_strangers_put_no_markup_on_the_page(tmp_path):

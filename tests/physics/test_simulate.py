@@ -24,6 +24,19 @@ def test_shapes():
     assert physim.simulate("two_body", [1, 0, -1, 0], [0] * 4, masses, [0.1])[0].shape == (2, 1, 4)
 
 
+@pytest.mark.parametrize("bodies", [2, 6])
+def test_as_many_bodies_as_have_positions(bodies):
+    generator = np.random.default_rng(0)
+    q0, p0 = generator.normal(size=(2, 2 * bodies))
+    q, p = physim.simulate("n_body", q0, p0, times=[0.0, 0.01])
+    assert q.shape == p.shape == (2, 2 * bodies)
+    system = physim.systems.find("n_body", bodies)
+    expected = physim.simulate(system, q0, p0, times=[0.0, 0.01])
+    assert np.array_equal((q, p), expected)
+    image = physim.draw("n_body", q, resolution=8)
+    assert np.array_equal(image, physim.draw(system, q, resolution=8))
+
+
 def test_left_out_parameters_have_the_values_of_the_paper():
     q, p = physim.simulate("mass_spring", [0.5], [0.0], times=[1.0])
     assert q[0, 0] == pytest.approx(0.5 * np.cos(2.0), abs=1e-15)
