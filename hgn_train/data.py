@@ -117,6 +117,7 @@ class Batches:
         frames: Length of the windows; 0 for whole trajectories.
         rank: Number of this process.
         world_size: How many processes share a batch.
+        first: Which trajectory of the split is the first of them.
     """
 
     def __init__(
@@ -130,8 +131,9 @@ class Batches:
         frames: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        first: int = 0,
     ) -> None:
-        available = len(split.image)
+        available = len(split.image) - first
         self.n = trajectories or available
         if self.n > available:
             raise PhysimError(
@@ -146,7 +148,7 @@ class Batches:
         self.rank, self.world_size = rank, world_size
         self.length = split.image.shape[1]
         self.frames = frames or self.length
-        self.split, self.names = split, tuple(names)
+        self.split, self.names, self.first = split, tuple(names), first
         batch = batch_size * world_size
         self._pool_size = batch * max(1, GROUPS * NEIGHBOURS // batch)
         self._pools: dict[tuple[int, int], Future[tuple[Tensor, dict[str, Tensor]]]] = {}
@@ -156,7 +158,8 @@ class Batches:
         size = sum(_bytes(getattr(split, name), self.n) for name in names)
         self.resident: dict[str, Tensor] | None = None
         if size <= SHARE_OF_MEMORY * free_memory(device):
-            self.resident = {name: shared(split, name, self.n, device) for name in names}
+            which = (first, first + self.n)
+            self.resident = {name: shared(split, name, which, device) for name in names}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -201,7 +204,7 @@ class Batches:
             index = index.to(self.device, non_blocking=True)
             arrays = {name: array[index] for name, array in self.resident.items()}
         else:
-            rows, place = np.unique(index.numpy(), return_inverse=True)
+            rows, place = np.unique(index.numpy() + self.first, return_inverse=True)
             arrays = {
                 name: torch.from_numpy(_tensor_ready(getattr(self.split, name)[rows])[place]).to(
                     self.device
@@ -255,7 +258,9 @@ class Batches:
         order, _ = self._order(epoch)
         rows = order[number * self._pool_size : (number + 1) * self._pool_size].sort().values
         arrays = {
-            name: torch.from_numpy(_tensor_ready(getattr(self.split, name)[rows.numpy()]))
+            name: torch.from_numpy(
+                _tensor_ready(getattr(self.split, name)[rows.numpy() + self.first])
+            )
             for name in self.names
         }
         return rows, arrays
@@ -311,9 +316,10 @@ def stream(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
 
 
-def whole(split: Any, name: str, n: int, device: torch.device) -> Tensor:
-    """The first `n` rows of an array, on the device."""
-    return torch.from_numpy(_tensor_ready(np.asarray(getattr(split, name)[:n]))).to(device)
+def whole(split: Any, name: str, rows: tuple[int, int], device: torch.device) -> Tensor:
+    """Rows of an array, from one up to another, on the device."""
+    array = np.asarray(getattr(split, name)[slice(*rows)])
+    return torch.from_numpy(_tensor_ready(array)).to(device)
 
 
 _held: WeakValueDictionary[Hashable, Tensor] = WeakValueDictionary()
@@ -321,16 +327,16 @@ _reading: dict[Hashable, threading.Lock] = {}
 _looking = threading.Lock()
 
 
-def shared(split: Any, name: str, n: int, device: torch.device) -> Tensor:
+def shared(split: Any, name: str, rows: tuple[int, int], device: torch.device) -> Tensor:
     """As `whole`, but read once for all trainings of this process that hold it at a time."""
     files = tuple((path, path.stat().st_mtime_ns) for path in split.paths)
-    key = (files, name, n, str(device))
+    key = (files, name, rows, str(device))
     with _looking:
         mine = _reading.setdefault(key, threading.Lock())
     with mine:
         found = _held.get(key)
         if found is None:
-            found = whole(split, name, n, device)
+            found = whole(split, name, rows, device)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)  # others use it on streams of their own
             _held[key] = found

@@ -93,10 +93,10 @@ class Images:
     def held_out(
         self, names: Sequence[str], device: torch.device, seed: int, n: int = 0
     ) -> Batches:
-        """Windows of the test split, from the first frame on."""
+        """The last windows of the test split, from the first frame on."""
         split = self.source.dataset.test
-        n = min(n, len(split.image))
-        return Batches(split, names, device, 1, seed, n, self.frames)
+        n = min(n, len(split.image)) if n else len(split.image)
+        return Batches(split, names, device, 1, seed, n, self.frames, first=len(split.image) - n)
 
     @torch.no_grad()
     def reference(self, train: model.Batches, held_out: model.Batches) -> float:

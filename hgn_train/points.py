@@ -68,8 +68,9 @@ class Points:
         return Rows({"points": self.first}, device, batch_size, seed, n, rank, world_size)
 
     def held_out(self, names: Sequence[str], device: torch.device, seed: int, n: int = 0) -> Rows:
-        """Points to judge on."""
-        return Rows({"points": self.rest}, device, 1, seed, min(n, len(self.rest)))
+        """The last of the points to judge on."""
+        n = min(n, len(self.rest)) if n else len(self.rest)
+        return Rows({"points": self.rest[len(self.rest) - n :]}, device, 1, seed)
 
     def reference(self, train: Any, held_out: Any) -> None:
         """A log-density has no zero, so no share of it is explained."""

@@ -44,7 +44,8 @@ class TrainSettings:
         log_every: Updates between lines of metrics.
         evaluate_every: Updates between evaluations on held-out trajectories; 0 for the end only.
         save_every: Updates between checkpoints.
-        held_out: Test trajectories of these evaluations.
+        held_out: Test trajectories of these evaluations: the last, while a run is judged by the
+            first.
     """
 
     steps: int = 15_625

@@ -72,9 +72,14 @@ class States:
         return Rows(arrays, device, batch_size, seed, 0, rank, world_size)
 
     def held_out(self, names: Sequence[str], device: torch.device, seed: int, n: int = 0) -> Rows:
-        """States of the first `n` trajectories of the test split, 0 for all."""
+        """States of the last `n` trajectories of the test split, 0 for all."""
         available = len(self.source.dataset.test)
-        return Rows(self.arrays("test", min(n or available, available)), device, 1, seed)
+        left_out = available - min(n or available, available)
+        arrays = {
+            name: array[left_out * (len(array) // available) :]
+            for name, array in self.arrays("test", available).items()
+        }
+        return Rows(arrays, device, 1, seed)
 
     def arrays(self, split: str, n: int) -> dict[str, Tensor]:
         """`NAMES` of the first `n` trajectories, (n · frames, d) each, float32."""

@@ -59,8 +59,11 @@ def rows(results: Results) -> list[tuple[str, str]]:
             share = beyond[way]["share_explained"]
             name = f"{beyond['extra']} frames further {way}"
             table.append((f"{name}: share explained", f"{share:.4f}"))
-            valid = f"{beyond[f'valid_{way}']:.2f} ({beyond[f'valid_frames_{way}']:.0f} frames)"
-            table.append((f"{name}: valid prediction time, share", valid))
+            if f"valid_{way}" in beyond:
+                valid = (
+                    f"{beyond[f'valid_{way}']:.2f} ({beyond[f'valid_frames_{way}']:.0f} frames)"
+                )
+                table.append((f"{name}: valid prediction time, share", valid))
         for speed, part in results["speeds"].items():
             error = f"{1e4 * part['error']:.2f} ± {1e4 * part['standard_error']:.2f}"
             table.append((f"speed {speed}: pixel MSE × 1e4", error))

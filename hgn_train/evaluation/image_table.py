@@ -148,7 +148,10 @@ def _beyond(results: dict[str, Any]) -> list[str]:
     cells = _name(results)
     if beyond and speeds:
         cells += [f"{beyond[way]['share_explained']:.3f}" for way in ("forward", "backward")]
-        cells += [f"{beyond[f'valid_{way}']:.2f}" for way in ("forward", "backward")]
+        cells += [
+            f"{beyond[f'valid_{way}']:.2f}" if f"valid_{way}" in beyond else "–"
+            for way in ("forward", "backward")
+        ]
         cells += [f"{speeds[speed]['share_explained']:.3f}" for speed in ("0.5", "2.0")]
     else:
         cells += ["–"] * 6

@@ -178,8 +178,6 @@ def judge_beyond(
     errors = metrics.frame_errors(drawn, real)
     averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)
     first, last = behind - it.anchor, behind - it.anchor + it.frames
-    after = metrics.valid_prediction_time(drawn[:, behind:], real[:, behind:])
-    before = metrics.valid_prediction_time(drawn[:, behind::-1], real[:, behind::-1])
     results: dict[str, Any] = {
         "beyond": {
             "extra": extra,
@@ -189,10 +187,8 @@ def judge_beyond(
             "first_frame": -first,
             "forward": beyond_part(errors[:, last:], averages[:, last:]),
             "backward": beyond_part(errors[:, :first], averages[:, :first]),
-            "valid_forward": float(np.median(after)) / (ahead + 1),
-            "valid_backward": float(np.median(before)) / (behind + 1),
-            "valid_frames_forward": float(np.median(after)),
-            "valid_frames_backward": float(np.median(before)),
+            **valid_part("forward", drawn[:, behind:], real[:, behind:], average),
+            **valid_part("backward", drawn[:, behind::-1], real[:, behind::-1], average),
             "energy": metrics.energy_statistics(energy),
         },
         "speeds": {},
@@ -213,6 +209,22 @@ def judge_beyond(
         arrays[f"speed_{speed}_images"] = to_bytes(real[:SHOWN])
         arrays[f"speed_{speed}_drawn"] = to_bytes(drawn[:SHOWN])
     return results, arrays
+
+
+def valid_part(
+    way: str, drawn: np.ndarray, real: np.ndarray, average: np.ndarray
+) -> dict[str, float]:
+    """Median of the valid prediction time, in frames and as a share of all.
+
+    Nothing where most rollouts of the average image are valid to their end, as those of bodies so
+    small that they hardly change a frame: there it says nothing about a model.
+    """
+    frames = drawn.shape[1]
+    blank = metrics.valid_prediction_time(np.broadcast_to(average, real.shape), real)
+    if np.median(blank) == frames:
+        return {}
+    valid = float(np.median(metrics.valid_prediction_time(drawn, real)))
+    return {f"valid_{way}": valid / frames, f"valid_frames_{way}": valid}
 
 
 def beyond_part(errors: np.ndarray, averages: np.ndarray) -> dict[str, float]:

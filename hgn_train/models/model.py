@@ -94,7 +94,11 @@ class Material(Protocol):
     def held_out(
         self, names: Sequence[str], device: torch.device, seed: int, n: int = 0
     ) -> Batches:
-        """The first `n` rows not to train on, 0 for all, or as many as there are."""
+        """The last `n` rows not to train on, 0 for all, or as many as there are.
+
+        The weights that a run is judged by are those with the least error here, and it is judged
+        by the first rows, so that the two are others where there are enough.
+        """
         ...
 
     def reference(self, train: Batches, held_out: Batches) -> float | None:

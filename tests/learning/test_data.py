@@ -8,6 +8,9 @@ import torch
 import physim
 from hgn_train import data
 from hgn_train.data import Batches, TrajectoryWindows
+from hgn_train.images import Images
+from hgn_train.points import Points
+from hgn_train.states import States
 from physim.errors import PhysimError
 
 
@@ -44,6 +47,33 @@ def test_trainings_at_once_hold_one_copy(tiny_data):
     held = len(data._held)
     del first, second
     assert len(data._held) == held - 2  # images and indices
+
+
+@pytest.mark.parametrize("free", [0.0, 1e12], ids=["streamed", "resident"])
+def test_the_last_rows_are_those(split, free, monkeypatch):
+    monkeypatch.setattr(data, "free_memory", lambda device: free)
+    found = batches(split, trajectories=32, first=480)
+    assert found.rows(torch.arange(32))["index"].tolist() == list(range(480, 512))
+    seen = torch.cat([found.batch(step)["index"] for step in range(found.steps_per_epoch)])
+    assert sorted(seen.tolist()) == list(range(480, 512))
+    with pytest.raises(PhysimError, match="expected at most the 32"):
+        batches(split, trajectories=33, first=480)
+
+
+@pytest.mark.parametrize("n", [0, 16, 1000])
+def test_held_out_are_the_last_of_the_test_split(tiny_data, n):
+    """So that those which choose the weights are others than those which judge them."""
+    source = data.open_source(tiny_data)
+    device, test = torch.device("cpu"), source.dataset.test
+    expected = test.q[-n:] if 0 < n < len(test) else test.q[:]
+    windows = Images(source, 12).held_out(("q",), device, 0, n)
+    assert np.array_equal(windows.rows(torch.arange(windows.n))["q"], expected.astype("f4"))
+    states = States(source, noisy=False).held_out((), device, 0, n)
+    assert np.allclose(states.rows(torch.arange(states.n))["q"], expected.reshape(-1, 1))
+    points = torch.arange(64.0)[:, None]
+    rest = Points("numbers", points, points).held_out((), device, 0, n)
+    numbers = rest.rows(torch.arange(rest.n))["points"]
+    assert torch.equal(numbers, points[64 - len(expected) :])
 
 
 def test_images_are_those_of_the_shards(split):

@@ -11,6 +11,7 @@ import torch
 import physim
 from hgn_train import checkpoint, cli, evaluation, settings, train
 from hgn_train.evaluation import image_report, latents, state_report
+from hgn_train.evaluation.images import valid_part
 from hgn_train.paper import runs
 from hgn_train.presets import settings_of
 from physim.command_line import run as run_command
@@ -19,6 +20,18 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 
 SIZE = {"n": 128, "n_test": 16, "frames": 12, "resolution": 16}
 FEW = ["--n", "16", "--extra", "4"]
+
+
+def test_where_the_average_image_is_valid_nothing_is():
+    """A frame that bodies hardly change is near its average, whatever a model draws."""
+    truth = np.full((3, 5, 4, 4, 3), 1.0, np.float32)
+    truth[:, :, 0, 0] = 0.5
+    drawn = truth.copy()
+    drawn[:, 3:] = 0
+    blank = np.full((4, 4, 3), 1.0, np.float32)
+    assert valid_part("forward", drawn, truth, blank) == {}
+    found = valid_part("forward", drawn, truth, 0 * blank)
+    assert found == {"valid_forward": 0.6, "valid_frames_forward": 3.0}
 
 
 def run(capsys, *words):
