@@ -60,7 +60,7 @@ def figures_table() -> str:
     step = next(
         row
         for row in rows_of("performance.md", "times as fast as plain")
-        if (row["network"], row["step"]) == ("paper, from 5 frames", "float32")
+        if (row["network"], row["step"]) == ("paper, from 30 frames", "float32")
     )
     energy = max(float(row["energy"]) for row in rows_of("accuracy.md", "closest at a frame"))
     shares: dict[str, list[float]] = {}

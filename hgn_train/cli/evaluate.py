@@ -21,7 +21,7 @@ from hgn_train.cli import options
     "--extra",
     type=int,
     help="Frames further than the data, forward and backward.  "
-    "[default: 60 for frames; for states as far as the paper]",
+    "[default: 60 for frames; for states the time that the HNN paper rolls out]",
 )
 @click.option(
     "--spline-flow",

@@ -157,8 +157,10 @@ def single_step(arrays: Arrays, step: int) -> bytes:
         else:
             arrows(axis, start[:, :2], end[:, :2])
             around = np.concatenate([start[:, :2], end[:, :2]])
-            low, high = around.min(0), around.max(0)
-            axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+            middle = (around.min(0) + around.max(0)) / 2
+            reach = 1.05 * np.ptp(around, 0).max() / 2  # a square, as the panels are
+            axis.set(xlim=middle[0] + np.array([-reach, reach]))
+            axis.set(ylim=middle[1] + np.array([-reach, reach]))
             axis.set(xlabel=f"{name}₁", ylabel=f"{name}₂", aspect="equal")
         axis.set_title(f"step {step + 1}: {name}", fontsize=10)
     return as_png(figure)

@@ -128,9 +128,9 @@ OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
 the networks of `tuned` learn slowly, a thousand updates are too early for it."""
 
 MINUTES: dict[str, dict[str, int]] = {
-    "small": {"mass_spring": 2, "pendulum": 11, "two_body": 10, "three_body": 9},
+    "small": {"mass_spring": 2, "pendulum": 13, "two_body": 11, "three_body": 10},
 }
 """About how long a training takes on one core of a current server, for the sentence of `auto`."""
 
-IN_FLOAT32 = 2.5
+IN_FLOAT32 = 2.1
 """How many times as long it takes on one of a server without bf16."""

@@ -1,10 +1,13 @@
 """The command line: every command runs, and what is wrong is one sentence with exit status 2."""
 
+import itertools
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,9 @@ import torch
 from PIL import Image
 
 from hgn_train import cli
+from hgn_train.presets import default, settings_of
 from physim.command_line import run as run_command
+from physim.recipe import load
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 
@@ -446,3 +451,23 @@ def test_the_help_of_fit_names_what_there_is(capsys):
     sets = {word.removeprefix("datasets/") for word in out.split() if "datasets/" in word}
     assert sets
     assert sets <= set(recipes())
+
+
+def test_the_readme_renders_as_much_as_it_trains_on():
+    """Each `fit` on a data set stands below the `render` that makes it, with enough in it."""
+    page = (Path(__file__).parents[2] / "README.md").read_text()
+    made, seen = {}, 0
+    for line in re.findall(r"^    ((?:physim render|hgn-train fit) .*)", page, re.MULTILINE):
+        words = shlex.split(line)
+        options = dict(itertools.pairwise(words))
+        if words[:2] == ["physim", "render"] and "--recipe" in options:
+            recipe = load(options["--recipe"])
+            made[f"datasets/{recipe['name']}"] = int(options.get("--n", recipe["n"]))
+        elif "--data" in options:
+            model, data = options["--model"], options["--data"]
+            system = data.rsplit("/", 1)[1]
+            preset = options.get("--preset") or default(model)
+            t = settings_of(preset, data, model, system=system).train
+            assert t.trajectories <= made[data], line
+            seen += 1
+    assert seen >= 2
