@@ -34,14 +34,10 @@ class Variant:
     preset: str = "tuned"
 
 
-LONGER = {"steps": "20000", "trajectories": "0"}
-"""What the small network is given where that takes no longer than the others: all trajectories,
-and several times the updates that are waited for on a processor."""
-
 VARIANTS = (  # in the order in which they are trained
     Variant("leapfrog"),
     Variant("leapfrog-from-5", sees=5),
-    Variant("small-from-5", {}, LONGER, sees=5, preset="small"),
+    Variant("small-from-5", sees=5, preset="long"),
     Variant("euler", {"integrator": "euler"}),
     Variant("deterministic", {"stochastic": "false"}),
     Variant("no-transform", {"transform": "false"}),
@@ -164,10 +160,7 @@ def settings(
     variant, model = cell.variant, cell.variant.model
     folder = str(data / cell.system)
     preset = scale.preset or variant.preset
-    trains = [scale.train, variant.train]
-    if scale.preset:  # at toy size a variant is not trained for longer
-        trains.reverse()
-    tables = (scale.network, variant.network, *trains)
+    tables = (scale.network, variant.network, scale.train, variant.train)
     given = {name: str(value) for table in tables for name, value in table.items()}
     if variant.sees == 0:
         given |= {"inference_frames": scale.network.get("frames", "30")} | WHOLE

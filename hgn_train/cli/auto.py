@@ -18,7 +18,10 @@ from hgn_train.cli import options
     help="mass_spring, pendulum, two_body or three_body.",
 )
 @click.option(
-    "--preset", default="auto", show_default=True, help="auto, tuned, paper, plus, small or test."
+    "--preset",
+    default="auto",
+    show_default=True,
+    help="auto, tuned, paper, plus, long, small or test.",
 )
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Folder.  [default: datasets/hgn/SYSTEM]"

@@ -12,7 +12,7 @@ from hgn_train.paper.figure import Need, Run
 from hgn_train.presets import changes
 from physim.errors import PhysimError
 
-PRESETS = ("tuned", "paper", "conv", "plus", "small", "small-conv", "test")
+PRESETS = ("tuned", "paper", "conv", "plus", "long", "small", "small-conv", "test")
 """Of several runs of a model on a system, the one of the first of these is shown."""
 
 

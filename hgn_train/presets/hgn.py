@@ -6,12 +6,48 @@
 | tuned | a GPU | the same layers, T and V with a quadratic part, β-ELBO, from 5 frames | as many |
 | plus | a GPU | the authors' HGN++: vectors, MLP H, β-ELBO, from 5 frames | 50,000 steps of 128 |
 | small | a CPU | a light HGN++: 8 frames decoded of each rollout | minutes on 2 cores |
+| long | a GPU, or patience | the same network, all trajectories | 20,000 steps of 32 |
 | test | tests | as small as it can be | seconds |
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+SMALL: tuple[dict[str, Any], dict[str, Any]] = (
+    {
+        "inference_frames": 5,
+        "anchor": "middle",
+        "state": "vector",
+        "transform": False,
+        "encoder": ((32, 32), (64, 64), (64,)),
+        "moments": 3,
+        "standardize": True,
+        "precise_encoder": True,
+        "hamiltonian": (128, 128),
+        "harmonic": True,
+        "decoder": ((32,), (32,)),
+        "shuffle": 2,
+        "both_ways": True,
+        "objective": "elbo",
+        "beta": 0.01,
+        "decoded": 8,
+    },
+    {
+        "steps": 3000,
+        "batch_size": 32,
+        "trajectories": 10_000,
+        "learning_rate": 2e-3,
+        "warmup": 100,
+        "final_learning_rate": 0.01,
+        "clip": 0.02,
+        "averaging": 0.998,
+        "precision": "auto",
+        "threads": 1,  # a rollout is thousands of small operations: more threads only wait
+        "evaluate_every": 500,
+        "save_every": 500,
+    },
+)
 
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "paper": ({}, {"precision": "auto"}),
@@ -48,40 +84,8 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {"steps": 50_000, "batch_size": 128, "precision": "auto"},
     ),
-    "small": (
-        {
-            "inference_frames": 5,
-            "anchor": "middle",
-            "state": "vector",
-            "transform": False,
-            "encoder": ((32, 32), (64, 64), (64,)),
-            "moments": 3,
-            "standardize": True,
-            "precise_encoder": True,
-            "hamiltonian": (128, 128),
-            "harmonic": True,
-            "decoder": ((32,), (32,)),
-            "shuffle": 2,
-            "both_ways": True,
-            "objective": "elbo",
-            "beta": 0.01,
-            "decoded": 8,
-        },
-        {
-            "steps": 3000,
-            "batch_size": 32,
-            "trajectories": 10_000,
-            "learning_rate": 2e-3,
-            "warmup": 100,
-            "final_learning_rate": 0.01,
-            "clip": 0.02,
-            "averaging": 0.998,
-            "precision": "auto",
-            "threads": 1,  # a rollout is thousands of small operations: more threads only wait
-            "evaluate_every": 500,
-            "save_every": 500,
-        },
-    ),
+    "small": SMALL,
+    "long": (SMALL[0], SMALL[1] | {"steps": 20_000, "trajectories": 0}),
     "test": (
         {
             "frames": 10,
@@ -115,17 +119,25 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+CONSISTENCY: dict[str, dict[str, Any]] = {
+    "mass_spring": {"consistency": 0.01, "consistency_delay": 100},
+    "pendulum": {"consistency": 0.002, "consistency_delay": 1000},
+    "two_body": {"consistency": 0.02, "consistency_delay": 500},
+}
+"""Of the small network; that of chaotic motion is not worth its price."""
+
 OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
     "tuned": {"mass_spring": {"consistency": 0.01, "consistency_delay": 500}},
+    "long": CONSISTENCY,
     "small": {
-        "mass_spring": {"steps": 1000, "consistency": 0.01, "consistency_delay": 100},
-        "pendulum": {"steps": 6000, "consistency": 0.002, "consistency_delay": 1000},
-        "two_body": {"steps": 5000, "consistency": 0.02, "consistency_delay": 500},
+        "mass_spring": {"steps": 1000, **CONSISTENCY["mass_spring"]},
+        "pendulum": {"steps": 6000, **CONSISTENCY["pendulum"]},
+        "two_body": {"steps": 5000, **CONSISTENCY["two_body"]},
         "three_body": {"steps": 6000},
     },
 }
-"""What differs between systems. The consistency of chaotic motion is not worth its price; where
-the networks of `tuned` learn slowly, a thousand updates are too early for it."""
+"""What differs between systems. Where the networks of `tuned` learn slowly, a thousand updates are
+too early for consistency."""
 
 MINUTES: dict[str, dict[str, int]] = {
     "small": {"mass_spring": 2, "pendulum": 13, "two_body": 11, "three_body": 10},
