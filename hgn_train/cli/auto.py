@@ -47,7 +47,7 @@ def command(
 ) -> int:
     """Render the data if it is missing, train, evaluate, and write the report.
 
-    On a GPU the preset is tuned, on a CPU small. Called again, it goes on with a training that was
+    On a GPU the preset is long, on a CPU small. Called again, it goes on with a training that was
     stopped.
 
     \b
@@ -67,7 +67,7 @@ def command(
     chosen = options.device_of(device)
     why = "as asked"
     if preset == "auto":
-        preset = "tuned" if chosen.type == "cuda" else "small"
+        preset = "long" if chosen.type == "cuda" else "small"
         why = f"as this runs on a {'GPU' if chosen.type == 'cuda' else 'CPU'}"
     network, of_train = split_settings({"seed": str(seed)} | options.pairs(changed))
     settings_of(

@@ -141,6 +141,7 @@ too early for consistency."""
 
 MINUTES: dict[str, dict[str, int]] = {
     "small": {"mass_spring": 2, "pendulum": 13, "two_body": 11, "three_body": 10},
+    "long": {"pendulum": 40, "two_body": 40},
 }
 """About how long a training takes on one core of a current server, for the sentence of `auto`."""
 
