@@ -147,7 +147,7 @@ def single_step(arrays: Arrays, step: int) -> bytes:
     Returns:
         PNG bytes.
     """
-    figure, axes = sheet(2, 3.8, 3.8)
+    figure, axes = sheet(2, 3.8, 4.1)
     for axis, name in zip(axes, ("q", "p"), strict=True):
         path = arrays[f"path_{name}"][:150]
         start, end = path[:, step], path[:, step + 1]
@@ -161,7 +161,7 @@ def single_step(arrays: Arrays, step: int) -> bytes:
             reach = 1.05 * np.ptp(around, 0).max() / 2  # a square, as the panels are
             axis.set(xlim=middle[0] + np.array([-reach, reach]))
             axis.set(ylim=middle[1] + np.array([-reach, reach]))
-            axis.set(xlabel=f"{name}₁", ylabel=f"{name}₂", aspect="equal")
+            axis.set(xlabel=f"{name}₁", ylabel=f"{name}₂", box_aspect=1)
         axis.set_title(f"step {step + 1}: {name}", fontsize=10)
     return as_png(figure)
 
