@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 import physim
+from hgn_train.seeds import Purpose, seed_of
 from physim.errors import PhysimError, unknown
 
 NEIGHBOURS = 10
@@ -236,7 +237,7 @@ class Batches:
             return self._orders[epoch]
 
     def _drawn(self, epoch: int) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(stream(self.seed, epoch))
+        generator = torch.Generator().manual_seed(seed_of(Purpose.ORDER, self.seed, epoch))
         groups = torch.randperm(-(-self.n // NEIGHBOURS), generator=generator)
         rows = (groups[:, None] * NEIGHBOURS + torch.arange(NEIGHBOURS)).flatten()
         rows = rows[rows < self.n]
@@ -309,11 +310,6 @@ class TrajectoryWindows(torch.utils.data.Dataset[dict[str, Tensor]]):
                 array = array[start : start + self.frames]
             example[name] = torch.from_numpy(_tensor_ready(array).reshape(array.shape).copy())
         return example
-
-
-def stream(*numbers: int) -> int:
-    """One seed from several numbers, such as (seed, epoch), without patterns between them."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
 
 
 def whole(split: Any, name: str, rows: tuple[int, int], device: torch.device) -> Tensor:

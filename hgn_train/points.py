@@ -7,6 +7,7 @@ fixed permutation; a density is sampled afresh for both parts, a data set has it
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor
 from hgn_train import data, densities
 from hgn_train.densities import DENSITIES, Density
 from hgn_train.rows import Rows
+from hgn_train.seeds import Purpose, seed_of
 from physim.errors import PhysimError, unknown
 
 TRAIN, TEST = 500_000, 20_000
@@ -89,9 +91,9 @@ def read(target: str) -> Points:
         PhysimError: There is no such target, or it holds no points that have a density.
     """
     if target in DENSITIES:
-        density = densities.find(target)
+        density, number = densities.find(target), zlib.crc32(target.encode())
         parts = [
-            density.sample(n, torch.Generator().manual_seed(data.stream(len(target), part)))
+            density.sample(n, torch.Generator().manual_seed(seed_of(Purpose.TARGET, number, part)))
             for part, n in enumerate((TRAIN, TEST))
         ]
         return Points(target, parts[0].float(), parts[1].float(), density)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from hgn_train.data import stream
+from hgn_train.seeds import Purpose, seed_of
 from physim.errors import PhysimError
 
 
@@ -66,7 +66,7 @@ class Rows:
         whole = self.batch_size * self.world_size
         epoch, position = divmod(step, self.n // whole)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(stream(self.seed, epoch))
+            generator = torch.Generator().manual_seed(seed_of(Purpose.ORDER, self.seed, epoch))
             self._order, self._epoch = torch.randperm(self.n, generator=generator), epoch
         first = position * whole
         return self.rows(self._order[first + self.rank : first + whole : self.world_size])

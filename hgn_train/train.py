@@ -37,6 +37,7 @@ from hgn_train.log import Log, Pictures, Report, compiling
 from hgn_train.models.model import Batches
 from hgn_train.resume import restore, snapshot
 from hgn_train.scores import Scores
+from hgn_train.seeds import Purpose, seed_of
 from hgn_train.settings import RunSettings, TrainSettings, load
 from physim.errors import PhysimError
 
@@ -149,7 +150,7 @@ def fit(
 
     # model: the same weights for the same seed, whatever was drawn before
     with _building, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(data.stream(t.seed, 0))
+        torch.manual_seed(seed_of(Purpose.WEIGHTS, t.seed))
         model: Any = kind.build(settings.network)
     train = material.train(
         model.inputs, fabric.device, local, t.seed, t.trajectories, rank, fabric.world_size
@@ -209,7 +210,7 @@ def fit(
         while done < t.steps:
             rate = t.learning_rate * schedule(t, done)
             decay = min(t.averaging, (1 + done) / (10 + done))
-            generator.manual_seed(data.stream(t.seed, done, 0))  # a third number: not an epoch's
+            generator.manual_seed(seed_of(Purpose.NOISE, t.seed, done))
             draws = model.draws(t.batch_size, generator)
             if fabric.world_size > 1:
                 draws = {name: drawn[rank :: fabric.world_size] for name, drawn in draws.items()}

@@ -1,34 +1,10 @@
-"""A recipe: the whole description of a data set, from which it can be made again.
-
-A recipe is flat TOML that reads aloud, with two tables for what is drawn at random:
-
-    system = "two_body"
-    n = 50_000
-    n_test = 10_000
-    frames = 30
-    dt = 0.125
-
-    [parameters]            # a number, a range with a law, or one of these a body
-    m = 1.0
-    G = { uniform = [0.8, 1.2] }
-
-    [initial]               # settings of the sampler
-    sampler = "orbit"
-    radius = { uniform = [0.5, 1.5] }
-
-Whatever is left out takes the system's default and is filled in, so that a validated recipe says
-everything. The same object comes out of a file, the command line and the JSON stored with the
-data.
-"""
+"""The recipe itself, validated and filled in."""
 
 from __future__ import annotations
 
 import json
 import math
-import tomllib
 from collections.abc import Mapping
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -36,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from physim import drawing, integrators, systems
 from physim.drawing import canvas
 from physim.errors import RecipeError, unknown
-from physim.shards import manifest
-from physim.systems.parameters import Distribution, Parameter, fixed
+from physim.recipe import tables
+from physim.recipe.sentences import sentence
+from physim.systems.parameters import Distribution
 from physim.systems.system import System
 
 AMOUNTS = ("n", "n_test", "seed", "store", "shard_size")
@@ -116,7 +93,7 @@ class Recipe(BaseModel):
         try:
             super().__init__(**settings)
         except ValidationError as error:
-            raise RecipeError(_sentence(error)) from None
+            raise RecipeError(sentence(error, type(self).model_fields)) from None
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], source: str = "") -> Recipe:
@@ -169,8 +146,8 @@ class Recipe(BaseModel):
         for key in cls.model_fields:
             old, new = getattr(before, key), getattr(made, key)
             if key in changes and key not in AMOUNTS and new != old:
-                tables = isinstance(new, dict) and isinstance(old, dict)
-                words += [x for x in new if old.get(x) != new[x]] if tables else [key]
+                entries = isinstance(new, dict) and isinstance(old, dict)
+                words += [x for x in new if old.get(x) != new[x]] if entries else [key]
         return made.model_copy(update={"name": "+".join([made.name, *words])})
 
     @classmethod
@@ -205,9 +182,9 @@ class Recipe(BaseModel):
         system = self.find_system()
         rows = []
         for parameter in system.parameters:
-            rows += _components(parameter, self.parameters[parameter.symbol], "parameters")
+            rows += tables.components(parameter, self.parameters[parameter.symbol], "parameters")
         for setting in system.sampler(self.initial["sampler"]).settings:
-            rows += _components(setting, self.initial[setting.symbol], "initial")
+            rows += tables.components(setting, self.initial[setting.symbol], "initial")
         return tuple(rows)
 
     @property
@@ -238,17 +215,17 @@ class Recipe(BaseModel):
         system = systems.find(self.system, self.bodies)
         integrator = integrators.choose(system, self.integrator, self.friction)
         style = drawing.find(self.style)
-        parameters = _filled_table(self.parameters, system.parameters, "parameters")
+        parameters = tables.filled(self.parameters, system.parameters, "parameters")
         initial = dict(self.initial)
         name = initial.pop("sampler", system.samplers[0].name)
         names = [sampler.name for sampler in system.samplers]
         if name not in names:
             raise RecipeError(unknown("initial.sampler", str(name), names))
         sampler = system.sampler(name)
-        initial = _filled_table(initial, sampler.settings, "initial")
+        initial = tables.filled(initial, sampler.settings, "initial")
         half_width = self.half_width
         if half_width is None:
-            upper = {key: _highest(value) for key, value in (parameters | initial).items()}
+            upper = {key: tables.highest(value) for key, value in (parameters | initial).items()}
             half_width = style.half_width(system, upper)
             half_width *= 1 + canvas.OFFSET_RANGE * self.canvas_offset
         if 0 < self.colors < system.bodies:
@@ -273,167 +250,3 @@ class Recipe(BaseModel):
                 "initial": {"sampler": name, **initial},
             }
         )
-
-
-def load(name: str) -> dict[str, Any]:
-    """The settings of a recipe file, of a recipe that ships, or of a data set.
-
-    Arguments:
-        name: Path of a TOML file; `hgn/two_body` and the like; or a folder with a data set in it,
-            or the manifest there.
-
-    Returns:
-        Settings for `Recipe.of`.
-
-    Raises:
-        RecipeError: There is no such recipe, or the file is not TOML.
-    """
-    path = Path(name)
-    if path.name == manifest.MANIFEST:
-        path = path.parent
-    if (path / manifest.MANIFEST).is_file():
-        return dict(manifest.read(path).recipe)
-    shipped = recipes()
-    if name in shipped:
-        settings = {"name": name} | _parsed(shipped[name].read_bytes(), name)
-    elif path.suffix == ".toml" and path.is_file():
-        settings = {"name": path.stem} | _parsed(path.read_bytes(), str(path))
-    elif path.suffix == ".toml":
-        raise RecipeError(f"recipe: got '{name}', but there is no such file")
-    else:
-        raise RecipeError(unknown("recipe", name, shipped))
-    return settings
-
-
-def recipes() -> dict[str, Any]:
-    """The recipes that ship, by name: in the installed package, or a checkout's `datasets/`."""
-    root = resources.files("physim") / "recipes"
-    if not root.is_dir():
-        root = Path(__file__).parent.parent / "datasets"
-    found = {}
-    for family in sorted(entry.name for entry in root.iterdir() if entry.is_dir()):
-        for entry in sorted((root / family).iterdir(), key=lambda entry: entry.name):
-            if entry.name.endswith(".toml"):
-                found[f"{family}/{entry.name.removesuffix('.toml')}"] = entry
-    return found
-
-
-def _parsed(text: bytes, source: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{source}: not TOML ({error})") from None
-
-
-def _filled_table(
-    given: Mapping[str, Any], declared: tuple[Parameter, ...], table: str
-) -> dict[str, Any]:
-    """Every declared key with its value in canonical form; unknown keys are refused."""
-    symbols = [parameter.symbol for parameter in declared]
-    for key in given:
-        if key not in symbols:
-            raise RecipeError(unknown(table, key, symbols))
-    filled = {}
-    for parameter in declared:
-        value = given.get(parameter.symbol)
-        rows = (
-            [parameter.default] * parameter.components
-            if value is None
-            else _components(parameter, value, table)
-        )
-        plain = [_plain(row) for row in rows]
-        filled[parameter.symbol] = plain[0] if all(row == plain[0] for row in plain) else plain
-    return filled
-
-
-def _components(parameter: Parameter, value: Any, table: str) -> list[Distribution]:
-    """One distribution a component, from a value that is given once or once a component."""
-    path = f"{table}.{parameter.symbol}"
-    if not isinstance(value, list):
-        return [_distribution(parameter, value, path)] * parameter.components
-    if len(value) != parameter.components:
-        raise RecipeError(f"{path}: got {len(value)} values, expected {parameter.components}")
-    return [_distribution(parameter, row, f"{path}[{i}]") for i, row in enumerate(value)]
-
-
-def _distribution(parameter: Parameter, value: Any, path: str) -> Distribution:
-    if isinstance(value, Mapping):
-        if len(value) != 1 or next(iter(value)) not in ("uniform", "log_uniform", "area"):
-            raise RecipeError(
-                f"{path}: got {dict(value)}, expected a number or one of "
-                "{ uniform = [low, high] }, { log_uniform = [low, high] }, { area = [low, high] }"
-            )
-        law, bounds = next(iter(value.items()))
-        if not isinstance(bounds, list) or len(bounds) != 2:
-            raise RecipeError(f"{path}.{law}: got {bounds!r}, expected [low, high]")
-        low, high = (_number(bound, f"{path}.{law}") for bound in bounds)
-        found = Distribution(law, low, high)
-    else:
-        found = fixed(_number(value, path))
-    if found.low > found.high:
-        raise RecipeError(
-            f"{path}: got low {found.low:g} above high {found.high:g}, expected low ≤ high"
-        )
-    if parameter.positive and found.low <= 0:
-        raise RecipeError(
-            f"{path}: got {found.low:g}, expected a number above 0 ({parameter.meaning})"
-        )
-    if found.low < 0:
-        raise RecipeError(f"{path}: got {found.low:g}, expected 0 or more ({parameter.meaning})")
-    if found.law == "log_uniform" and found.low <= 0:
-        raise RecipeError(f"{path}.log_uniform: got {found.low:g}, expected a number above 0")
-    return found
-
-
-def _number(value: Any, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise RecipeError(f"{path}: got {value!r}, expected a finite number")
-    return float(value)
-
-
-def _plain(row: Distribution) -> Any:
-    return row.low if row.law == "fixed" else {row.law: [row.low, row.high]}
-
-
-def _highest(value: Any) -> float:
-    if isinstance(value, list):
-        return max(_highest(row) for row in value)
-    return float(next(iter(value.values()))[1]) if isinstance(value, Mapping) else float(value)
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first problem that pydantic found, in our words."""
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
-    kind, context, value = first["type"], first.get("ctx", {}), first.get("input")
-    if kind == "extra_forbidden":
-        return unknown("recipe", path, Recipe.model_fields)
-    if kind == "missing":
-        return f"{path}: missing, expected the name of a system"
-    bounds = {
-        "greater_than": ("above", "gt"),
-        "greater_than_equal": ("from", "ge"),
-        "less_than_equal": ("at most", "le"),
-    }
-    if kind in bounds:
-        field = Recipe.model_fields[str(first["loc"][0])]
-        limits = {
-            name: getattr(item, name)
-            for item in [*field.metadata, *_nested(field.annotation)]
-            for name in ("gt", "ge", "le")
-            if getattr(item, name, None) is not None
-        }
-        if "ge" in limits and "le" in limits:
-            return f"{path}: got {value}, expected {limits['ge']} … {limits['le']}"
-        words, key = bounds[kind]
-        return f"{path}: got {value}, expected a number {words} {context[key]:g}"
-    return f"{path}: got {value!r}, {first['msg'][0].lower()}{first['msg'][1:]}"
-
-
-def _nested(annotation: Any) -> list[Any]:
-    """The bounds inside `Annotated[...] | None`."""
-    found: list[Any] = []
-    for part in getattr(annotation, "__args__", ()):
-        for item in getattr(part, "__metadata__", ()):
-            found += [*getattr(item, "metadata", ()), item]
-    return found

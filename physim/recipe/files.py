@@ -1,0 +1,61 @@
+"""Where recipes come from: TOML files, those that ship, and data sets."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from physim.errors import RecipeError, unknown
+from physim.shards import manifest
+
+
+def load(name: str) -> dict[str, Any]:
+    """The settings of a recipe file, of a recipe that ships, or of a data set.
+
+    Arguments:
+        name: Path of a TOML file; `hgn/two_body` and the like; or a folder with a data set in it,
+            or the manifest there.
+
+    Returns:
+        Settings for `Recipe.of`.
+
+    Raises:
+        RecipeError: There is no such recipe, or the file is not TOML.
+    """
+    path = Path(name)
+    if path.name == manifest.MANIFEST:
+        path = path.parent
+    if (path / manifest.MANIFEST).is_file():
+        return dict(manifest.read(path).recipe)
+    shipped = recipes()
+    if name in shipped:
+        settings = {"name": name} | _parsed(shipped[name].read_bytes(), name)
+    elif path.suffix == ".toml" and path.is_file():
+        settings = {"name": path.stem} | _parsed(path.read_bytes(), str(path))
+    elif path.suffix == ".toml":
+        raise RecipeError(f"recipe: got '{name}', but there is no such file")
+    else:
+        raise RecipeError(unknown("recipe", name, shipped))
+    return settings
+
+
+def recipes() -> dict[str, Any]:
+    """The recipes that ship, by name: in the installed package, or a checkout's `datasets/`."""
+    root = resources.files("physim") / "recipes"
+    if not root.is_dir():
+        root = Path(__file__).parents[2] / "datasets"
+    found = {}
+    for family in sorted(entry.name for entry in root.iterdir() if entry.is_dir()):
+        for entry in sorted((root / family).iterdir(), key=lambda entry: entry.name):
+            if entry.name.endswith(".toml"):
+                found[f"{family}/{entry.name.removesuffix('.toml')}"] = entry
+    return found
+
+
+def _parsed(text: bytes, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{source}: not TOML ({error})") from None
