@@ -17,6 +17,7 @@ _PUBLIC = {
     "simulate": "physim.simulation",
     "draw": "physim.drawing.draw",
     "verify": "physim.verification",
+    "score": "physim.scoring",
     "Recipe": "physim.recipe",
     "PhysimError": "physim.errors",
     "RecipeError": "physim.errors",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from physim.errors import PhysimError, RecipeError, ShardError, SimulationError
     from physim.recipe import Recipe
     from physim.rendering import render
+    from physim.scoring import score
     from physim.simulation import simulate
 
 __all__ = [*_PUBLIC, "__version__"]

@@ -14,6 +14,7 @@ from physim.shards.read import Split
 
 if TYPE_CHECKING:
     import xarray
+    from numpy.typing import ArrayLike
 
     from physim.recipe import Recipe
     from physim.systems.system import System
@@ -146,8 +147,7 @@ class Dataset:
             return source.read(key, names)
         from physim.integrators import rollout
 
-        single = isinstance(key, int | np.integer)
-        rows = [int(key)] if single else key
+        rows, single = _as_rows(key)
         states = source.read(rows, ("q", "p"))
         params = self.params(split, rows)
         found = rollout.derivatives(
@@ -156,6 +156,58 @@ class Dataset:
         return {
             name: array[0] if single else array for name, array in zip(names, found, strict=True)
         }
+
+    def states(self, split: str, key: Any, times: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Clean states of stored trajectories at any times, before, between and after the frames.
+
+        Arguments:
+            split: Name of a split.
+            key: Which trajectories, as in `dataset.train[key]`.
+            times: (T,), in units of time, of which frames are `recipe.dt` apart, the first at 0.
+
+        Returns:
+            (q, p), each (n, T, d), or (T, d) for one trajectory, by the integrator of the recipe.
+
+        Raises:
+            RecipeError: The times are no numbers.
+            SimulationError: A trajectory cannot be followed to there.
+
+        Example:
+            >>> q, p = dataset.states("test", slice(0, 8), [-1.0, 10.0])  # doctest: +SKIP
+        """
+        from physim.truth import states_at
+
+        rows, single = _as_rows(key)
+        first = self.splits[split].read(rows, ("q", "p"))
+        params = self.params(split, rows)
+        q, p = states_at(self.recipe, first["q"][:, 0], first["p"][:, 0], params, times)
+        return (q[0], p[0]) if single else (q, p)
+
+    def draw(self, split: str, key: Any, q: np.ndarray) -> np.ndarray:
+        """Frames of any states of stored trajectories: in their colours, at their offset.
+
+        Arguments:
+            split: Name of a split.
+            key: Which trajectories, as in `dataset.train[key]`.
+            q: Positions, (n, T, d), or (T, d) for one trajectory.
+
+        Returns:
+            (n, T, height, width, 3) uint8, or (T, height, width, 3).
+
+        Example:
+            >>> frames = dataset.draw("test", slice(0, 8), q)  # doctest: +SKIP
+        """
+        from physim.truth import frames_of
+
+        rows, single = _as_rows(key)
+        names = [name for name in ("color", "offset") if name in self.splits[split]]
+        arrays = self.splits[split].read(rows, names)
+        states = np.asarray(q, dtype=np.float64)
+        params = self.params(split, rows)
+        frames = frames_of(
+            self.recipe, self.system, states[None] if single else states, params, arrays
+        )
+        return frames[0] if single else frames
 
     def to_xarray(self, split: str = "train") -> xarray.Dataset:
         """The split as an `xarray.Dataset`, lazy where dask is installed.
@@ -169,3 +221,9 @@ class Dataset:
         from physim.export.to_xarray import to_xarray
 
         return to_xarray(self, split)
+
+
+def _as_rows(key: Any) -> tuple[Any, bool]:
+    """What chooses the same trajectories and keeps the first axis, and whether it was one."""
+    single = isinstance(key, int | np.integer)
+    return ([int(key)] if single else key), single

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from physim.drawing import palette
+from physim import truth
 from physim.integrators import rollout
 from physim.recipe import Recipe
 from physim.shards import format as layout
 from physim.shards.index import ShardIndex
-from physim.systems.positions import positions
 from physim.trajectories import Generator
 
 ENERGY_TOLERANCE = 1e-12
@@ -161,19 +160,8 @@ def drawn(
     Returns:
         (n, frames, height, width, 3) uint8.
     """
-    recipe, system, style = generator.recipe, generator.system, generator.style
-    n = len(params)
-    if recipe.colors:
-        choice = np.clip(arrays["color"], 0, recipe.colors - 1)
-        colours = palette.hue_wheel(recipe.colors)[choice]
-    else:
-        colours = np.tile(style.colours(system.bodies), (n, 1, 1))
-    offset = np.ascontiguousarray(arrays.get("offset", np.zeros((n, 2))))
-    xy = positions(system, np.ascontiguousarray(arrays.get("q_drawn", arrays["q"])), params)
-    radii = np.ascontiguousarray(style.radii(system, system.masses(params)))
-    out = generator.new_images(n)
-    style.draw(xy, radii, colours, float(recipe.half_width or 1.0), offset, out)
-    return out
+    q = arrays.get("q_drawn", arrays["q"])
+    return truth.frames_of(generator.recipe, generator.system, q, params, arrays)
 
 
 def start_findings(

@@ -19,6 +19,7 @@ COMMANDS = {
     "preview": "Draw a contact sheet, GIF or MP4 of a data set.",
     "report": "Write an HTML report of a data set.",
     "verify": "Check every promise of a data set.",
+    "score": "Score predicted frames of any model.",
     "export": "Write a data set in another format.",
     "check": "Run the accuracy study of the integrators.",
 }

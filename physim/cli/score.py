@@ -1,0 +1,39 @@
+"""`physim score`: how good the predictions of any model are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("score")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("predictions", type=click.Path(path_type=Path))
+@click.option("--split", default="test", show_default=True, help="Which split was predicted.")
+@click.option("--first", default=0, show_default=True, help="First trajectory predicted.")
+@click.option(
+    "--start", default=0, show_default=True, help="First frame predicted; −60 is 60 before."
+)
+@click.option("--seen", default=5, show_default=True, help="Frames that the model was given.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    path: Path, predictions: Path, split: str, first: int, start: int, seen: int, as_json: bool
+) -> None:
+    """Score predicted frames, whatever made them.
+
+    PREDICTIONS is a .npy file, or an HDF5 file with the array `image`: (n, T, height, width, 3),
+    uint8 or numbers from 0 to 1. Frames beyond the stored ones are compared with what the
+    simulator draws there.
+
+    \b
+    Example:
+        physim score datasets/hgn/pendulum predictions.npy
+        physim score datasets/hgn/pendulum further.h5 --start -60 --json
+    """
+    from physim.scoring import read_predictions, score
+
+    with read_predictions(predictions) as frames:
+        result = score(path, frames, split, first=first, start=start, seen=seen)
+    click.echo(json.dumps(result.as_dict(), indent=1) if as_json else str(result))

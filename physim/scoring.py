@@ -1,0 +1,327 @@
+"""How good predicted frames are, whatever made them: the numbers that the tables of HGN report.
+
+Predictions are compared with the frames of a split, and before and after those with what the
+simulator draws there. Errors are mean squared errors of pixels from 0 to 1, and never alone:
+beside them stand the error of the average training image, which is what a model reaches that has
+collapsed, and that of the oracle, which draws the true clean states.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physim.dataset import Dataset
+from physim.dataset import open as open_dataset
+from physim.errors import PhysimError
+
+VALID_BELOW = 0.025
+"""Squared error of a frame over its mean square, up to which a prediction is valid."""
+
+AVERAGED = 2000
+"""Training trajectories of the average image."""
+
+BYTES_OF_A_BLOCK = 2**26
+"""Of predictions that are compared at a time, as bytes of pixels."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some frames of all predictions.
+
+    Attributes:
+        first: The first of them; frame 0 is the first one that is stored.
+        frames: How many there are.
+        error: Mean squared error of pixels from 0 to 1.
+        standard_error: Of that mean, over trajectories; None for a single one.
+        average_image: Error of the average training image.
+        oracle: Error of the true clean states, 0 for data without noise.
+        share_explained: 1 − (error − oracle) / (average_image − oracle).
+    """
+
+    first: int
+    frames: int
+    error: float
+    standard_error: float | None
+    average_image: float
+    oracle: float
+    share_explained: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """What predictions are worth.
+
+    Attributes:
+        name: Of the data set.
+        split: Of the trajectories.
+        trajectories: How many were predicted.
+        seen: Frames that were given.
+        parts: By name, of those that were predicted: `stored`, all frames that the data set
+            holds; `unseen`, those of them that were not given; `after` and `before`, beyond both
+            ends.
+        valid: Median share of frames that are predicted before the first one with an error above
+            `VALID_BELOW` times its mean square: `forward` from the first unseen frame on,
+            `backward` from frame −1. Left out where most rollouts of the average image are valid
+            to their end, as of bodies so small that they hardly change a frame.
+        per_frame: Error of each predicted frame.
+    """
+
+    name: str
+    split: str
+    trajectories: int
+    seen: int
+    parts: dict[str, Part]
+    valid: dict[str, float]
+    per_frame: list[float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, as JSON has it."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """The table that the command line prints, errors times 1e4."""
+        head = (
+            f"  {'':9}{'frames':>11}{'error':>17}{'average image':>16}{'oracle':>9}"
+            f"{'share explained':>18}"
+        )
+        what = f"{self.name}, {self.split} split: {self.trajectories:,} trajectories"
+        lines = [f"{what} from {self.seen} frames; pixel MSE × 1e4", head]
+        for name, part in self.parts.items():
+            frames = f"{part.first}…{part.first + part.frames - 1}".replace("-", "−")
+            spread = "" if part.standard_error is None else f" ± {1e4 * part.standard_error:.2f}"
+            lines.append(
+                f"  {name:9}{frames:>11}{f'{1e4 * part.error:.2f}{spread}':>17}"
+                f"{1e4 * part.average_image:16.2f}{1e4 * part.oracle:9.2f}"
+                f"{part.share_explained:18.3f}"
+            )
+        for way, share in self.valid.items():
+            lines.append(f"  valid {way}: {share:.2f} of the predicted frames, median")
+        return "\n".join(lines)
+
+
+def score(
+    dataset: Dataset | str | Path,
+    predictions: Any,
+    split: str = "test",
+    *,
+    first: int = 0,
+    start: int = 0,
+    seen: int = 5,
+) -> Score:
+    """Compare predicted frames with the true ones.
+
+    Arguments:
+        dataset: A data set or its folder.
+        predictions: (n, T, height, width, channel), uint8, or numbers from 0 to 1; any array
+            that can be sliced, in memory or in a file. Frames before the first and after the
+            last stored one are compared with those that the simulator draws there.
+        split: Which split was predicted.
+        first: Number of the first trajectory that was predicted.
+        start: Which frame the first predicted one is; below 0 before those that are stored.
+        seen: How many of the first stored frames the predictions were made from.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        PhysimError: Predictions that do not fit the data set, or hold other values.
+
+    Example:
+        >>> print(physim.score("datasets/hgn/pendulum", frames))  # doctest: +SKIP
+    """
+    data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    _check(data, predictions, split, first, start, seen)
+    n, total = predictions.shape[:2]
+    average = average_image(data)
+    errors, averages, oracles = (np.zeros((n, total)) for _ in range(3))
+    relative, blank = np.zeros((n, total)), np.zeros((n, total))
+    for rows in _blocks(predictions):
+        given = _from_0_to_1(predictions[rows], first + rows.start)
+        where = slice(first + rows.start, first + rows.stop)
+        true, clean = _truth(data, split, where, start, total)
+        square = np.maximum(_mean(true**2), np.finfo(float).tiny)
+        errors[rows] = _mean((given - true) ** 2)
+        averages[rows] = _mean((average - true) ** 2)
+        oracles[rows] = 0 if clean is None else _mean((clean - true) ** 2)
+        relative[rows], blank[rows] = errors[rows] / square, averages[rows] / square
+    number = start + np.arange(total)
+    stored = (number >= 0) & (number < data.recipe.frames)
+    chosen = {
+        "stored": stored,
+        "unseen": stored & (number >= seen),
+        "after": number >= data.recipe.frames,
+        "before": number < 0,
+    }
+    ways = {
+        "forward": np.flatnonzero(number >= seen),
+        "backward": np.flatnonzero(number < 0)[::-1],
+    }
+    return Score(
+        data.recipe.name,
+        split,
+        n,
+        seen,
+        {
+            name: _part(number[at], errors[:, at], averages[:, at], oracles[:, at])
+            for name, at in chosen.items()
+            if at.any()
+        },
+        {
+            way: float(np.median(_valid(relative[:, at])) / at.size)
+            for way, at in ways.items()
+            if at.size and np.median(_valid(blank[:, at])) < at.size
+        },
+        errors.mean(0).tolist(),
+    )
+
+
+@contextlib.contextmanager
+def read_predictions(path: str | Path) -> Iterator[Any]:
+    """Open a file of predicted frames.
+
+    Arguments:
+        path: A `.npy` file, or an HDF5 file with the array `image`.
+
+    Yields:
+        An array that is read when it is sliced.
+
+    Raises:
+        PhysimError: There is no such file, or it is neither.
+    """
+    name = Path(path)
+    if not name.is_file():
+        raise PhysimError(f"predictions: there is no file '{name}'")
+    with contextlib.ExitStack() as stack:
+        try:
+            if name.suffix == ".npy":
+                frames = np.load(name, mmap_mode="r", allow_pickle=False)
+            else:
+                import h5py
+
+                frames = stack.enter_context(h5py.File(name)).get("image")
+        except (OSError, ValueError) as error:
+            raise PhysimError(
+                f"{name}: neither a .npy nor an HDF5 file of frames ({error})"
+            ) from None
+        if not hasattr(frames, "shape"):
+            raise PhysimError(f"{name}: got no array 'image', expected the predicted frames")
+        yield frames
+
+
+def average_image(dataset: Dataset) -> np.ndarray:
+    """Mean frame of the first 2,000 training trajectories, or of all if there are fewer.
+
+    Arguments:
+        dataset: The data set.
+
+    Returns:
+        (height, width, channel) float64, from 0 to 1.
+    """
+    split = dataset.train
+    n = min(len(split), AVERAGED)
+    totals = [batch["image"].sum((0, 1), dtype=np.float64) for batch in _some(split, n)]
+    return np.sum(totals, axis=0) / (255 * n * dataset.recipe.frames)
+
+
+def _some(split: Any, n: int) -> Iterator[dict[str, np.ndarray]]:
+    for begin in range(0, n, 200):
+        yield split.read(slice(begin, min(n, begin + 200)), ("image",))
+
+
+def _check(data: Dataset, predictions: Any, split: str, first: int, start: int, seen: int) -> None:
+    recipe = data.recipe
+    if split not in data.splits:
+        raise PhysimError(f"split: got '{split}', expected one of {', '.join(data.splits)}")
+    shape = tuple(getattr(predictions, "shape", ()))
+    frame = (recipe.resolution, recipe.resolution, 3)
+    if len(shape) != 5 or shape[2:] != frame or 0 in shape:
+        raise PhysimError(
+            f"predictions: got shape {shape}, expected (n, T, {', '.join(map(str, frame))})"
+        )
+    held = len(data.splits[split])
+    if first < 0 or first + shape[0] > held:
+        raise PhysimError(
+            f"predictions: got {shape[0]:,} trajectories from number {first:,} on, "
+            f"but the split '{split}' holds {held:,}"
+        )
+    if not 0 <= seen <= recipe.frames:
+        raise PhysimError(f"seen: got {seen}, expected 0 … {recipe.frames}")
+    if not len(data.train):
+        raise PhysimError("train: the split holds no trajectory for the average image")
+
+
+def _blocks(predictions: Any) -> Iterator[slice]:
+    n = predictions.shape[0]
+    size = max(1, BYTES_OF_A_BLOCK // math.prod(predictions.shape[1:]))
+    for begin in range(0, n, size):
+        yield slice(begin, min(n, begin + size))
+
+
+def _from_0_to_1(part: Any, first: int) -> np.ndarray:
+    values = np.asarray(part)
+    if values.dtype == np.uint8:
+        return values.astype(np.float32) / np.float32(255)
+    if values.dtype.kind != "f":
+        raise PhysimError(
+            f"predictions: got {values.dtype}, expected uint8, or numbers from 0 to 1 in floating "
+            "point"
+        )
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=(1, 2, 3, 4)))
+    if bad.size:
+        raise PhysimError(f"predictions: trajectory {first + bad[0]} is not finite")
+    if np.abs(values).max() > 2:
+        raise PhysimError(
+            f"predictions: got {values.min():g} … {values.max():g} in floating point, expected "
+            "0 … 1, or bytes as uint8"
+        )
+    return values.astype(np.float32)
+
+
+def _truth(
+    data: Dataset, split: str, rows: slice, start: int, total: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """True frames from 0 to 1, and where the data has noise those without it."""
+    recipe = data.recipe
+    number = start + np.arange(total)
+    stored = np.flatnonzero((number >= 0) & (number < recipe.frames))
+    beyond = np.flatnonzero((number < 0) | (number >= recipe.frames))
+    shape = (rows.stop - rows.start, total, recipe.resolution, recipe.resolution, 3)
+    frames = np.empty(shape, dtype=np.uint8)
+    if beyond.size:
+        q, _ = data.states(split, rows, number[beyond] * recipe.dt)
+        frames[:, beyond] = data.draw(split, rows, q)
+    frames[:, stored] = data.splits[split].image[rows][:, number[stored]]
+    true = frames.astype(np.float32) / np.float32(255)
+    if not recipe.noise:
+        return true, None
+    frames[:, stored] = data.draw(split, rows, data.splits[split].q[rows][:, number[stored]])
+    return true, frames.astype(np.float32) / np.float32(255)
+
+
+def _mean(squares: np.ndarray) -> np.ndarray:
+    """Over the pixels of each frame, (n, T)."""
+    n, total = squares.shape[:2]
+    return squares.reshape(n, total, -1).mean(-1, dtype=np.float64)
+
+
+def _part(
+    number: np.ndarray, errors: np.ndarray, averages: np.ndarray, oracles: np.ndarray
+) -> Part:
+    each = errors.mean(1)
+    error, average, oracle = float(each.mean()), float(averages.mean()), float(oracles.mean())
+    spread = float(each.std(ddof=1) / math.sqrt(len(each))) if len(each) > 1 else None
+    share = 1 - (error - oracle) / (average - oracle) if average > oracle else math.nan
+    return Part(int(number[0]), number.size, error, spread, average, oracle, share)
+
+
+def _valid(relative: np.ndarray) -> np.ndarray:
+    """Frames before the first invalid one, (n,)."""
+    end = np.full((len(relative), 1), True)
+    return np.concatenate([relative > VALID_BELOW, end], axis=1).argmax(1)

@@ -1,0 +1,154 @@
+"""`physim score` says of predictions what anyone can compute, at stored frames and beyond."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+import physim
+from physim.cli import cli
+from physim.command_line import run
+from physim.errors import PhysimError
+
+SETTINGS = {"n": 40, "n_test": 12, "frames": 6, "resolution": 16}
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("score") / "clean"
+    physim.render("hgn/pendulum", out=folder, **SETTINGS)
+    return physim.open(folder)
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """Noise, colours, canvas and friction, backward in time, by a method with a fixed step."""
+    folder = tmp_path_factory.mktemp("score") / "noisy"
+    changes = {"noise": 0.1, "friction": 0.05, "integrator": "rk4", "dt": -0.1, "substeps": 2}
+    physim.render("dm/two_body_colors", canvas_offset=True, out=folder, **SETTINGS, **changes)
+    return physim.open(folder)
+
+
+@pytest.fixture(scope="module")
+def guesses(clean):
+    rng = np.random.default_rng(0)
+    return rng.random((12, 6, 16, 16, 3))
+
+
+def test_errors_are_those_of_a_line_of_numpy(clean, guesses):
+    true, train = clean.test.image[:] / 255, clean.train.image[:] / 255
+    found = physim.score(clean, guesses, seen=2)
+    squares = ((guesses - true) ** 2).mean((2, 3, 4))
+    average = ((train.mean((0, 1)) - true) ** 2).mean((2, 3, 4))
+    assert list(found.parts) == ["stored", "unseen"]
+    for part, frames in zip(found.parts.values(), (slice(0, 6), slice(2, 6)), strict=True):
+        each = squares[:, frames].mean(1)
+        assert part.error == pytest.approx(each.mean(), rel=1e-5)
+        assert part.standard_error == pytest.approx(each.std(ddof=1) / 12**0.5, rel=1e-4)
+        assert part.average_image == pytest.approx(average[:, frames].mean(), rel=1e-5)
+        share = 1 - each.mean() / average[:, frames].mean()
+        assert part.share_explained == pytest.approx(share, rel=1e-4)
+        assert part.oracle == 0
+    assert found.per_frame == pytest.approx(squares.mean(0), rel=1e-5)
+    assert (found.parts["unseen"].first, found.parts["unseen"].frames) == (2, 4)
+
+
+@pytest.mark.parametrize("name", ["clean", "noisy"])
+def test_the_simulator_draws_the_stored_frames_and_those_around_them(name, request):
+    """To the last byte where it can be seen; so its own frames are without error everywhere."""
+    data = request.getfixturevalue(name)
+    times = data.recipe.dt * np.arange(-4, 10)
+    q, p = data.states("test", slice(3, 8), times)
+    assert q[:, 4:10] == pytest.approx(data.test.q[3:8], abs=1e-12)
+    assert p[:, 4:10] == pytest.approx(data.test.p[3:8], abs=1e-12)
+    frames = data.draw("test", slice(3, 8), q)
+    stored = data.test.q_drawn[3:8] if data.recipe.noise else q[:, 4:10]
+    assert np.array_equal(data.draw("test", slice(3, 8), stored), data.test.image[3:8])
+    found = physim.score(data, frames, first=3, start=-4)
+    assert [found.parts[part].first for part in found.parts] == [0, 5, 6, -4]
+    for part in found.parts.values():
+        assert part.error == pytest.approx(part.oracle, abs=1e-6)
+        assert part.share_explained == pytest.approx(1, abs=1e-3)
+        assert (part.oracle > 0) == bool(data.recipe.noise and part.first in (0, 5))
+    one = data.states("test", 3, times)
+    assert np.array_equal(one[0], q[0])
+    assert np.array_equal(data.draw("test", 3, one[0]), frames[0])
+
+
+def test_frames_that_the_system_leaves_are_those_of_its_hamiltonian(clean):
+    """What stands before the first frame is energy-conserving and moves into it."""
+    q, p = clean.states("test", slice(None), [2.0, -1.0, 0.0])
+    params = clean.params("test")
+    m, length, g = params.T[:, :, None]
+    energy = (p**2)[..., 0] / (2 * m * length**2) + m * g * length * (1 - np.cos(q[..., 0]))
+    assert np.ptp(energy, axis=1) == pytest.approx(0, abs=1e-12)
+    assert np.array_equal(q[:, 2], clean.test.q[:, 0])
+
+
+def test_valid_frames_are_counted_from_the_first_unseen_one(clean):
+    q, _ = clean.states("test", slice(None), clean.recipe.dt * np.arange(-5, 6))
+    frames = clean.draw("test", slice(None), q)
+    frames[:, 5 + 4] = 0  # frame 4 of 2 … 5
+    frames[:, 5 - 4] = 0  # frame −4 of −1 … −5
+    found = physim.score(clean, frames, start=-5, seen=2)
+    assert found.valid == {"forward": 2 / 4, "backward": 3 / 5}
+
+
+def test_blocks_and_forms_make_no_difference(clean, guesses, tmp_path, monkeypatch, capsys):
+    whole = physim.score(clean, guesses, seen=2)
+    monkeypatch.setattr("physim.scoring.BYTES_OF_A_BLOCK", 6 * 16 * 16 * 3 * 5)
+    assert physim.score(clean, guesses, seen=2).as_dict() == whole.as_dict()
+    np.save(tmp_path / "guesses.npy", guesses)
+    with h5py.File(tmp_path / "guesses.h5", "w") as file:
+        file["image"] = guesses
+    for suffix in ("npy", "h5"):
+        words = [str(clean.path), str(tmp_path / f"guesses.{suffix}"), "--seen", "2", "--json"]
+        assert run(cli, ["score", *words]) == 0
+        assert json.loads(capsys.readouterr().out) == whole.as_dict()
+    assert run(cli, ["score", *words[:-1]]) == 0
+    table = capsys.readouterr().out
+    assert f"{1e4 * whole.parts['unseen'].error:.2f} ± " in table
+    assert "12 trajectories from 2 frames" in table
+    as_bytes = np.round(guesses * 255).astype(np.uint8)
+    assert physim.score(clean, as_bytes).parts["stored"].error == pytest.approx(
+        ((as_bytes / 255 - clean.test.image[:] / 255) ** 2).mean(), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[:, :, :8], r"got shape \(12, 6, 8, 16, 3\), expected \(n, T, 16, 16, 3\)"),
+        (lambda x: x[0], "expected \\(n, T, 16, 16, 3\\)"),
+        (lambda x: x[:0], "got shape"),
+        (lambda x: 255 * x, "expected 0 … 1, or bytes as uint8"),
+        (lambda x: np.where(np.arange(12)[:, None, None, None, None] == 7, np.nan, x),
+         "trajectory 7 is not finite"),
+        (lambda x: (255 * x).astype(np.int64), "got int64, expected uint8"),
+        (lambda x: np.repeat(x, 2, 0), "got 24 trajectories from number 0 on, but the split"),
+    ],
+    ids=["small", "one", "none", "to-255", "nan", "integers", "too-many"],
+)  # fmt: skip
+def test_what_cannot_be_scored_is_refused(clean, guesses, change, message):
+    with pytest.raises(PhysimError, match=message):
+        physim.score(clean, change(guesses))
+
+
+def test_files_that_hold_no_frames_are_refused(clean, tmp_path, capsys):
+    (tmp_path / "text.npy").write_text("nothing")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["frames"] = np.zeros(3)
+    for name, said in {
+        "missing.npy": "there is no file",
+        "text.npy": "neither a .npy nor an HDF5 file",
+        "other.h5": "no array 'image'",
+    }.items():
+        assert run(cli, ["score", str(clean.path), str(tmp_path / name)]) == 2
+        assert said in capsys.readouterr().err
+    with pytest.raises(PhysimError, match="split: got 'valid', expected one of train, test"):
+        physim.score(clean, np.zeros((1, 6, 16, 16, 3)), "valid")
+    with pytest.raises(PhysimError, match="q: got shape"):
+        clean.draw("test", slice(0, 2), np.zeros((2, 3, 4)))
