@@ -17,6 +17,7 @@ COMMANDS = {
     "fit": "Train a model.",
     "evaluate": "Measure a trained model, and write its report.",
     "sample": "Draw new trajectories from a trained model.",
+    "predict": "Write predicted frames, for `physim score`.",
     "rollout": "Roll test trajectories out: backward, slower or faster.",
     "table": "Put runs beside the reported figures.",
     "figures": "Make the figures of the paper.",

@@ -1,0 +1,73 @@
+"""`hgn-train predict`: frames as `physim score` takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hgn_train.cli import options
+
+ROWS = 64
+
+
+@click.command("predict")
+@options.run_argument
+@click.option("-n", default=512, show_default=True, help="How many test trajectories.")
+@click.option("--before", default=0, show_default=True, help="Frames before the stored ones.")
+@click.option("--after", default=0, show_default=True, help="Frames after the stored ones.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("predictions.npy"),
+    show_default=True,
+    help="A .npy file of numbers from 0 to 1.",
+)
+@options.device_option
+def command(run: Path, n: int, before: int, after: int, out: Path, device: str) -> None:
+    """Predict the frames of the first test trajectories, for `physim score`.
+
+    \b
+    Example:
+        hgn-train predict runs/pendulum --before 60 --after 60 -o further.npy
+        physim score datasets/hgn/pendulum further.npy --start -60
+    """
+    import numpy as np
+
+    from hgn_train.evaluation.judged import judged
+    from physim.errors import PhysimError
+
+    if n < 1 or before < 0 or after < 0:
+        raise PhysimError(
+            f"-n, --before, --after: got {n}, {before} and {after}, expected n from 1 and "
+            "frames from 0"
+        )
+    if out.suffix != ".npy":
+        raise PhysimError(f"--out: got '{out}', expected a name ending in .npy")
+    it = judged(run, options.device_of(device))
+    images = it.source.dataset.test.image
+    n, frames = min(n, len(images)), before + it.frames + after
+    ahead, behind = it.frames - 1 - it.anchor + after, it.anchor + before
+    part = out.with_name(out.name + ".part")
+    try:
+        written = np.lib.format.open_memmap(
+            part, mode="w+", dtype=np.float32, shape=(n, frames, *images.shape[2:])
+        )
+        for first in range(0, n, ROWS):
+            rows = slice(first, min(n, first + ROWS))
+            z = it.latents(images[rows][:, : it.frames])
+            written[rows] = it.rollout(z, ahead, behind)[0]
+        written.flush()
+        del written
+        part.replace(out)
+    except OSError as error:
+        raise PhysimError(f"{out}: cannot be written ({error.strerror})") from None
+    finally:
+        part.unlink(missing_ok=True)
+    seen = it.model.settings.inference_frames
+    click.echo(
+        f"{out}: {n} test trajectories, {frames} frames each, from {seen} of them\n"
+        f"  score them   physim score {it.source.folder} {out} --seen {seen}"
+        + (f" --start -{before}" if before else "")
+    )
