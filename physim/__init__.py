@@ -15,6 +15,8 @@ _PUBLIC = {
     "render": "physim.rendering",
     "open": "physim.dataset",
     "simulate": "physim.simulation",
+    "energy": "physim.hamiltonian",
+    "derivatives": "physim.hamiltonian",
     "draw": "physim.drawing.draw",
     "verify": "physim.verification",
     "score": "physim.scoring",
@@ -28,6 +30,7 @@ _PUBLIC = {
 if TYPE_CHECKING:
     from physim.dataset import open  # noqa: A004
     from physim.errors import PhysimError, RecipeError, ShardError, SimulationError
+    from physim.hamiltonian import derivatives, energy
     from physim.recipe import Recipe
     from physim.rendering import render
     from physim.scoring import score

@@ -65,7 +65,9 @@ def simulate(
         >>> print(q.shape, round(float(q[1, 0]), 6))  # cos 2
         (2, 1) -0.416147
     """
-    found = system if isinstance(system, System) else _named(str(system), q0)
+    found = (
+        system if isinstance(system, System) else systems.of_states(str(system), numbers("q0", q0))
+    )
     start_q, start_p, single = _states(found, q0, p0)
     rows = parameter_rows(found, params)
     n = len(start_q) if len(rows) == 1 else len(rows)
@@ -163,12 +165,6 @@ def failure(
 def _text(values: np.ndarray) -> str:
     numbers = [repr(float(value)) for value in np.atleast_1d(values)]
     return numbers[0] if len(numbers) == 1 else f"[{', '.join(numbers)}]"
-
-
-def _named(name: str, q0: ArrayLike) -> System:
-    """The system, with as many bodies as have positions."""
-    shape = numbers("q0", q0).shape
-    return systems.find(name, systems.bodies_of(name, shape[-1]) if shape else None)
 
 
 def _states(system: System, q0: ArrayLike, p0: ArrayLike) -> tuple[np.ndarray, np.ndarray, bool]:

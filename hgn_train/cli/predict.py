@@ -46,9 +46,9 @@ def command(run: Path, n: int, before: int, after: int, out: Path, device: str) 
     if out.suffix != ".npy":
         raise PhysimError(f"--out: got '{out}', expected a name ending in .npy")
     it = judged(run, options.device_of(device))
-    images = it.source.dataset.test.image
-    n, frames = min(n, len(images)), before + it.frames + after
-    ahead, behind = it.frames - 1 - it.anchor + after, it.anchor + before
+    images, stored = it.source.dataset.test.image, it.source.dataset.recipe.frames
+    n, frames = min(n, len(images)), before + stored + after
+    ahead, behind = stored - 1 - it.anchor + after, it.anchor + before
     part = out.with_name(out.name + ".part")
     try:
         written = np.lib.format.open_memmap(

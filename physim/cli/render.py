@@ -68,7 +68,8 @@ def _complete_recipe(
     "--param",
     multiple=True,
     metavar="NAME=VALUE|NAME=LO:HI",
-    help="A physical constant or a setting of the sampler, fixed or uniform; repeatable.",
+    help="A physical constant or a setting of the sampler, fixed or uniform, or a comma-separated "
+    "list with one for each body, m=1,0.5:1.5; repeatable.",
 )
 @click.option(
     "--integrator",
@@ -80,7 +81,7 @@ def _complete_recipe(
 @click.option("--friction", type=float, help="c in dp/dt = −∂H/∂q − c ∂H/∂p.  [default: 0]")
 @click.option("--bodies", type=int, help="Number of bodies of n_body, 2 … 8.  [default: 4]")
 @click.option("--sampler", help="How initial states are drawn.  [default: the system's first]")
-@click.option("--style", help="How frames are drawn: hgn or dm.  [default: hgn]")
+@click.option("--style", help="See `physim systems --styles`.  [default: hgn]")
 @click.option(
     "--colors", type=int, help="Draw colours at random out of so many.  [default: the style's own]"
 )

@@ -82,4 +82,7 @@ def _integrators() -> None:
             *([] if integrator.friction else ["no friction"]),
         ]
         click.secho(integrator.name, bold=True)
-        click.echo(f"  {integrator.summary}\n  {', '.join(traits)}; {integrator.evaluations}")
+        click.echo(
+            f"  {integrator.summary}\n  {', '.join(traits)}; "
+            f"gradients of H per step: {integrator.evaluations}"
+        )

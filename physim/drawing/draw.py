@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from physim.drawing import find
 from physim.drawing.style import HIGHEST_RESOLUTION, LOWEST_RESOLUTION, Style
 from physim.errors import RecipeError
 from physim.systems.positions import positions
-from physim.systems.rows import number, numbers, rows, whole
+from physim.systems.rows import groups, number, numbers, rows, whole
 from physim.systems.system import System
 
 
 def draw(
     system: System | str,
-    q: np.ndarray,
-    params: Mapping[str, float | Sequence[float]] | np.ndarray | None = None,
+    q: ArrayLike,
+    params: Mapping[str, ArrayLike] | ArrayLike | None = None,
     *,
     style: Style | str = "hgn",
     resolution: int = 32,
-    colours: np.ndarray | None = None,
+    colors: ArrayLike | None = None,
     half_width: float | None = None,
 ) -> np.ndarray:
     """Images of a system's states.
@@ -30,11 +31,10 @@ def draw(
     Arguments:
         system: A system or its name.
         q: Coordinates, (..., d); `n_body` has as many bodies as are given, 2 to 8.
-        params: Physical parameters by symbol, or a row of all of them, (n_params,); the values of
-            the HGN paper where left out.
+        params: Physical constants as in `simulate`: for all states, or for each of the first axis.
         style: `hgn`, `dm`, or a style of your own.
         resolution: Pixels a side, 8–1024.
-        colours: (bodies, 3) in 0…1; the style's own if left out.
+        colors: (bodies, 3) in 0…1; the style's own if left out.
         half_width: Half the width of the canvas in the world; the style's own if left out.
 
     Returns:
@@ -54,37 +54,32 @@ def draw(
     """
     states = numbers("q", q)
     if not isinstance(system, System):
-        from physim.systems import bodies_of
-        from physim.systems import find as find_system
+        from physim import systems
 
-        name = str(system)
-        system = find_system(name, bodies_of(name, states.shape[-1]) if states.ndim else None)
+        system = systems.of_states(str(system), states)
     if not isinstance(style, Style):
         style = find(str(style))
     expected = f"a whole number, {LOWEST_RESOLUTION}–{HIGHEST_RESOLUTION}"
     side = whole("resolution", resolution, LOWEST_RESOLUTION, HIGHEST_RESOLUTION, expected)
-    if states.ndim == 0 or states.shape[-1] != system.dimension:
-        wanted = f"(..., {system.dimension}) for {system.name}"
-        raise RecipeError(f"q: got the shape {states.shape}, expected {wanted}")
-    row = rows(system, params)
-    if len(row) != 1:
-        raise RecipeError(f"params: got {len(row)} rows, expected one for all states")
-    flat = np.ascontiguousarray(states.reshape(1, -1, system.dimension))
-    xy = positions(system, flat, row)
+    constants = rows(system, params)
+    xy = positions(system, groups(system, "q", states, len(constants)), constants)
     if half_width is None:
-        largest = {symbol: float(row[0, at].max()) for symbol, at in system.columns.items()}
+        largest = {symbol: float(constants[:, at].max()) for symbol, at in system.columns.items()}
         for setting in system.samplers[0].settings:
             largest.setdefault(setting.symbol, setting.default.high)
         half_width = style.half_width(system, largest)
     wide = number("half_width", half_width, 0, sys.float_info.max, "a finite number above 0")
-    palette = style.colours(system.bodies) if colours is None else numbers("colours", colours)
-    image = np.empty((1, flat.shape[1], side, side, 3), dtype=np.uint8)
+    palette = style.colours(system.bodies) if colors is None else numbers("colors", colors)
+    if palette.shape != (system.bodies, 3):
+        raise RecipeError(f"colors: got shape {palette.shape}, expected ({system.bodies}, 3)")
+    n = len(constants)
+    image = np.empty((n, xy.shape[1], side, side, 3), dtype=np.uint8)
     style.draw(
         xy,
-        np.ascontiguousarray(style.radii(system, system.masses(row))),
-        np.ascontiguousarray(palette[None]),
+        np.ascontiguousarray(style.radii(system, system.masses(constants))),
+        np.tile(palette, (n, 1, 1)),
         wide,
-        np.zeros((1, 2)),
+        np.zeros((n, 2)),
         image,
     )
     return image.reshape(*states.shape[:-1], side, side, 3)

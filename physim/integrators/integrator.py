@@ -22,7 +22,7 @@ class Integrator:
         separable_only: Whether it needs H = T(p) + V(q).
         friction: Whether it integrates dp/dt = −∂H/∂q − c ∂H/∂p.
         adaptive: Whether it chooses its own steps; else it takes `substeps` equal ones a frame.
-        evaluations: Gradients of H a step, for tables.
+        evaluations: Gradients of H per step, for tables.
         advance: Compiled `fields.ADVANCE`; None for the closed form, which each system brings
             itself.
         work_size: Length of the scratch array for d degrees of freedom.

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from physim.errors import RecipeError, unknown
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from physim.systems.system import System
 
 SYSTEMS: dict[str, tuple[str, int | None]] = {
@@ -37,6 +39,19 @@ def bodies_of(name: str, numbers: int) -> int | None:
     bodies, rest = divmod(numbers, 2)
     chosen = SYSTEMS.get(name, ("", None))[1] == 0 and not rest and bodies in BODIES
     return bodies if chosen else None
+
+
+def of_states(name: str, states: np.ndarray) -> System:
+    """The system of that name, with as many bodies as have positions, where it has the choice.
+
+    Arguments:
+        name: One of `SYSTEMS`.
+        states: Positions, (..., d).
+
+    Raises:
+        RecipeError: There is no such system.
+    """
+    return find(name, bodies_of(name, states.shape[-1]) if states.ndim else None)
 
 
 @cache

@@ -107,6 +107,34 @@ def rows(system: System, params: Mapping[str, ArrayLike] | ArrayLike | None) -> 
     return found
 
 
+def groups(system: System, name: str, states: np.ndarray, n: int) -> np.ndarray:
+    """States in groups that have the same parameters.
+
+    Arguments:
+        system: Whose.
+        name: What the states are called, for errors.
+        states: (..., d).
+        n: Rows of parameters: one for all states, or one for each of the first axis.
+
+    Returns:
+        (n, T, d).
+
+    Raises:
+        RecipeError: Another number of coordinates, or another first axis.
+    """
+    d = system.dimension
+    if states.ndim == 0 or states.shape[-1] != d:
+        raise RecipeError(
+            f"{name}: got shape {states.shape}, expected (..., {d}) for {system.name}"
+        )
+    if n > 1 and (states.ndim < 2 or len(states) != n):
+        raise RecipeError(
+            f"params: got {n} rows for {name} of shape {states.shape}, expected one row, or one "
+            "for each of the first axis"
+        )
+    return np.ascontiguousarray(states.reshape(n, -1, d))
+
+
 def _by_symbol(system: System, params: Mapping[str, ArrayLike]) -> np.ndarray:
     for symbol in params:
         if symbol not in system.columns:

@@ -95,6 +95,19 @@ def test_draw_takes_parameters_by_name():
     assert not np.array_equal(row, physim.draw("pendulum", q, resolution=16))
 
 
+def test_draw_takes_parameters_of_each_trajectory():
+    """And takes the largest of them for the width of the canvas."""
+    q = np.random.default_rng(0).normal(size=(3, 4, 1))
+    lengths, look = [0.5, 1.0, 1.5], {"style": "dm", "resolution": 16}
+    by_itself = physim.draw("pendulum", q, {"l": lengths}, **look)
+    fixed = physim.draw("pendulum", q, {"l": lengths}, **look, half_width=2.5)
+    for i, length in enumerate(lengths):
+        alone = physim.draw("pendulum", q[i], {"l": length}, **look)
+        assert np.array_equal(by_itself[i], alone) == (length == 1.5)
+        alone = physim.draw("pendulum", q[i], {"l": length}, **look, half_width=2.5)
+        assert np.array_equal(fixed[i], alone)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -102,18 +115,19 @@ def test_draw_takes_parameters_by_name():
         ({"style": "oil"}, "style: got 'oil'"),
         ({"params": {"k": 1.0}}, "params: got 'k'; known: m, l, g"),
         ({"params": np.zeros(2)}, r"params: got shape \(2,\)"),
-        ({"q": np.zeros((2, 3))}, r"q: got the shape \(2, 3\)"),
+        ({"q": np.zeros((2, 3))}, r"q: got shape \(2, 3\), expected \(..., 1\)"),
         ({"resolution": 4}, "resolution: got 4, expected a whole number, 8–1024"),
         ({"resolution": -3}, "resolution: got -3"),
         ({"resolution": 32.5}, "resolution: got 32.5"),
         ({"resolution": "a"}, "resolution: got 'a'"),
         ({"resolution": 10**6}, "resolution: got 1000000"),
         ({"params": {"m": "a"}}, "params.m: got 'a', expected numbers"),
-        ({"params": {"m": [1, 2]}}, "params: got 2 rows, expected one"),
+        ({"params": {"m": [1, 2]}}, "params: got 2 rows for q of shape"),
         ({"params": {"m": -1}}, r"params.m: got -1, expected a number above 0 \(mass\)"),
         ({"q": [np.nan]}, "q: got a value that is not finite"),
         ({"q": "a"}, "q: got 'a', expected numbers"),
-        ({"colours": "red"}, "colours: got 'red', expected numbers"),
+        ({"colors": "red"}, "colors: got 'red', expected numbers"),
+        ({"colors": np.zeros((2, 3))}, r"colors: got shape \(2, 3\), expected \(1, 3\)"),
         ({"half_width": "a"}, "half_width: got 'a', expected a finite number above 0"),
         ({"system": 3}, "system: got '3'"),
         ({"style": 3}, "style: got '3'"),
