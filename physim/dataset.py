@@ -90,7 +90,16 @@ class Dataset:
 
     @cached_property
     def system(self) -> System:
-        """The Hamiltonian system."""
+        """The Hamiltonian system; raises `ShardError` where the arrays are not those of it."""
+        from physim import shapes
+
+        for split in filter(len, self.splits.values()):
+            try:
+                index = split.shard(0)  # the others have the same arrays, or are refused
+            except ShardError:  # said when the split is read
+                continue
+            for what in shapes.findings(self.recipe, index):
+                raise ShardError(f"{index.path}: {what}")
         return self.recipe.find_system()
 
     @cached_property

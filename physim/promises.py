@@ -28,44 +28,19 @@ PIXEL_TOLERANCE = 1
 """Of 255: a value that falls on the edge between two may be rounded otherwise elsewhere."""
 
 
-def shape_findings(generator: Generator, index: ShardIndex) -> Iterator[str]:
-    """Which arrays there are, of which shape, with which axes.
+def dimension_findings(index: ShardIndex) -> Iterator[str]:
+    """Whether each array says of its axes what the format says.
 
     Arguments:
-        generator: Of the data set's recipe.
         index: Of a shard.
 
     Yields:
         What is wrong.
     """
-    recipe, system = generator.recipe, generator.system
-    side, states = recipe.resolution, (recipe.frames, system.dimension)
-    rows: dict[str, tuple[int, ...]] = {
-        "image": (recipe.frames, side, side, 3),
-        "q": states,
-        "p": states,
-        "energy": (recipe.frames,),
-        **dict.fromkeys(("index", "seed", "attempt"), ()),
-    }
-    for parameter in system.parameters:
-        rows[parameter.symbol] = (parameter.components,) if parameter.components > 1 else ()
-    if recipe.noise:
-        rows |= {"q_drawn": states, "p_drawn": states}
-    if "derivatives" in recipe.store:
-        rows |= {"dq_dt": states, "dp_dt": states}
-    if recipe.colors:
-        rows["color"] = (system.bodies,)
-    if recipe.canvas_offset:
-        rows["offset"] = (2,)
-    for name in sorted(rows.keys() | index.arrays.keys()):
-        found = index.arrays.get(name)
-        if found is None or found.row != rows.get(name):
-            shape = "no array" if found is None else f"a shape (n, *{found.row})"
-            yield f"array {name}: got {shape}, expected {rows.get(name, 'none')} a trajectory"
-        elif found.attributes["dimensions"].split() != list(
-            layout.find(name, components=bool(found.row)).dimensions
-        ):
-            yield f"array {name}: attribute dimensions is {found.attributes['dimensions']!r}"
+    for name, array in index.arrays.items():
+        axes = layout.find(name, components=bool(array.row)).dimensions
+        if array.attributes["dimensions"].split() != list(axes):
+            yield f"array {name}: attribute dimensions is {array.attributes['dimensions']!r}"
 
 
 def parameter_rows(generator: Generator, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from physim import promises
+from physim import promises, shapes
 from physim.errors import PhysimError, ShardError
 from physim.recipe import Recipe
 from physim.shards import damage, manifest
@@ -167,8 +167,11 @@ class _Check:
             for row, what in damage.unreadable(split, index):
                 self._add(shard, shard.first + row, what)
             return
-        for what in self._attributes(shard, index):
+        misshapen = list(shapes.findings(self.recipe, index))
+        for what in (*self._attributes(shard, index), *misshapen):
             self._add(shard, None, what)
+        if misshapen:
+            return  # nothing compiled may see such arrays
         try:
             size = self.recipe.block_size
             for start in range(0, shard.trajectories, size):
@@ -201,7 +204,7 @@ class _Check:
             same = False
         if not same:
             yield "attribute recipe: not the recipe of the manifest"
-        yield from promises.shape_findings(self.generator, index)
+        yield from promises.dimension_findings(index)
 
     def _batch(self, shard: Shard, split: Split, start: int, stop: int) -> None:
         """Check some trajectories."""

@@ -216,7 +216,11 @@ def energy(
 
     Returns:
         (n, T) energies.
+
+    Raises:
+        RecipeError: An array does not fit the system.
     """
+    system.check(params, q, p)
     out = np.empty(q.shape[:2]) if out is None else out
     _energies(system.hamiltonian.compiled, params, q, p, out)
     return out
@@ -242,7 +246,11 @@ def derivatives(
 
     Returns:
         (dq/dt, dp/dt), each (n, T, d).
+
+    Raises:
+        RecipeError: An array does not fit the system.
     """
+    system.check(params, q, p)
     dq_dt, dp_dt = (np.empty_like(q), np.empty_like(q)) if out is None else out
     _derivatives(
         system.dh_dq.compiled, system.dh_dp.compiled, params, friction, q, p, dq_dt, dp_dt

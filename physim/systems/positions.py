@@ -29,7 +29,11 @@ def positions(
 
     Returns:
         (n, T, 2 bodies): x₁, y₁, x₂, y₂, …
+
+    Raises:
+        RecipeError: An array does not fit the system.
     """
+    system.check(params, q)
     out = np.empty((*q.shape[:2], 2 * system.bodies)) if out is None else out
     _positions(system.positions.compiled, params, q, out)
     return out

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from physim.errors import RecipeError
 from physim.fields import Kernel
 from physim.systems.parameters import Parameter
 
@@ -95,6 +96,28 @@ class System:
             found[parameter.symbol] = slice(start, start + parameter.components)
             start += parameter.components
         return found
+
+    def check(self, params: np.ndarray, *states: np.ndarray) -> None:
+        """Refuse arrays on which the compiled functions would read or write out of bounds.
+
+        Arguments:
+            params: Rows of parameters, (n, n_params).
+            states: Positions, momenta or both, each (n, T, d).
+
+        Raises:
+            RecipeError: An array has another shape.
+        """
+        n, frames = states[0].shape[:2]
+        for array in states:
+            if array.shape != (n, frames, self.dimension):
+                raise RecipeError(
+                    f"states: got shape {array.shape}, expected {(n, frames, self.dimension)} "
+                    f"for {self.name}"
+                )
+        if params.shape != (n, self.n_params):
+            raise RecipeError(
+                f"params: got shape {params.shape}, expected {(n, self.n_params)} for {self.name}"
+            )
 
     def masses(self, params: np.ndarray) -> np.ndarray:
         """Mass of each body.

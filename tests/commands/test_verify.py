@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 
 import physim
+from physim import card, report
 from physim.cli import cli
 from physim.command_line import run
-from physim.errors import ShardError
+from physim.errors import RecipeError, ShardError
+from physim.integrators import rollout
 from physim.shards import manifest
 from physim.shards.index import read_index
 from physim.shards.write import ShardWriter, encode
+from physim.systems.positions import positions
 from physim.verification import SAMPLE, verify
 
 SETTINGS = {"n": 45, "n_test": 5, "frames": 4, "resolution": 16, "shard_size": 25}
@@ -61,9 +64,10 @@ def _rewrite(
     folder: Path,
     change: Callable[[dict[str, np.ndarray]], None],
     attributes: dict[str, object] | None = None,
+    number: int = 1,
 ) -> None:
-    """Change the second shard so that file and manifest are in order."""
-    path = folder / "train" / "00001.h5"
+    """Change a shard, the second one, so that file and manifest are in order."""
+    path = folder / "train" / f"{number:05d}.h5"
     with h5py.File(path) as file:
         arrays = {name: file[name][:] for name in file}
         known = {
@@ -198,6 +202,49 @@ def test_arrays_are_those_of_the_recipe(copy):
     said = "\n".join(str(finding) for finding in verify(copy).findings)
     assert "array dq_dt: got no array, expected (4, 1) a trajectory" in said
     assert "array image: got a shape (n, *(4, 8, 16, 3)), expected (4, 16, 16, 3)" in said
+
+
+MISSHAPEN = {
+    "wide q": ("q", (20, 4, 400), "a shape (n, *(4, 400)), expected (4, 1)"),
+    "narrow p": ("p", (20, 4, 1), "a shape (n, *(4, 1)), expected (4, 4)"),
+    "wide params": ("m", (20, 500), "a shape (n, *(500,)), expected ()"),
+    "wide color": ("color", (20, 300), "a shape (n, *(300,)), expected (2,)"),
+}
+
+
+@pytest.mark.parametrize("case", MISSHAPEN)
+def test_arrays_that_do_not_fit_reach_no_compiled_function(plain, coloured, tmp_path, case):
+    """In both shards, so that the set agrees with itself; compiled functions check no bounds."""
+    name, shape, sentence = MISSHAPEN[case]
+    source = coloured if case in ("narrow p", "wide color") else plain
+    folder = Path(shutil.copytree(source, tmp_path / "set"))
+
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        arrays[name] = np.ones((len(arrays["q"]), *shape[1:]), arrays[name].dtype)
+
+    for number in (0, 1):
+        _rewrite(folder, change, number=number)
+    said = "\n".join(str(finding) for finding in verify(folder).findings)
+    assert f"train/00001.h5: array {name}: got {sentence} a trajectory" in said
+    data = physim.open(folder)
+    for text in (report.page, card.text):
+        with pytest.raises(ShardError, match=f"00000.h5: array {name}: got"):
+            text(data)
+    assert report.write(data, tmp_path / "report.html") is not None
+    assert "Faults found by verification" in (tmp_path / "report.html").read_text()
+
+
+def test_arrays_of_another_system_are_refused(plain):
+    system, rows = physim.open(plain).system, np.ones((2, 3))
+    for q, p in ((np.ones((2, 4, 2)),) * 2, (np.ones((2, 4, 1)), np.ones((2, 4, 2)))):
+        for function in (rollout.energy, rollout.derivatives):
+            with pytest.raises(RecipeError, match=r"states: got shape \(2, 4, 2\)"):
+                function(system, q, p, rows)
+    with pytest.raises(RecipeError, match=r"states: got shape \(2, 4, 2\)"):
+        positions(system, np.ones((2, 4, 2)), rows)
+    for wrong in (rows[:1], rows[:, :2]):
+        with pytest.raises(RecipeError, match="params: got shape"):
+            positions(system, np.ones((2, 4, 1)), wrong)
 
 
 def _rows_at(path: Path, offset: int) -> set[int]:
