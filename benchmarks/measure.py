@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from physim import processors
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -64,7 +66,7 @@ def machine() -> dict[str, Any]:
     names = ("physim", "numpy", "numba", "h5py", "zlib-ng")
     return {
         "processor": _processor(),
-        "processors": len(os.sched_getaffinity(0)),
+        "processors": processors.available(),
         "python": platform.python_version(),
         "versions": {name: found for name in names if (found := installed(name))},
     }

@@ -39,9 +39,10 @@ def main() -> dict[str, Any]:
     import torch
 
     import physim
+    from physim import processors
 
     gpus = torch.cuda.device_count()
-    counts = [n for n in (1, 2, 4, 8) if n <= (gpus or len(os.sched_getaffinity(0)))]
+    counts = [n for n in (1, 2, 4, 8) if n <= (gpus or processors.available())]
     preset, short = ("paper", 100) if gpus else ("small", 20)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:

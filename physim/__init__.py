@@ -29,12 +29,14 @@ _PUBLIC = {
 
 if TYPE_CHECKING:
     from physim.dataset import open  # noqa: A004
+    from physim.drawing.draw import draw
     from physim.errors import PhysimError, RecipeError, ShardError, SimulationError
     from physim.hamiltonian import derivatives, energy
     from physim.recipe import Recipe
     from physim.rendering import render
     from physim.scoring import score
     from physim.simulation import simulate
+    from physim.verification import verify
 
 __all__ = [*_PUBLIC, "__version__"]
 

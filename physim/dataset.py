@@ -57,11 +57,18 @@ class Dataset:
         self.path = path
         self.manifest = manifest.read(path)
         self.splits = {name: self._split(name, threads) for name in self.manifest.counts}
+        filled = [split for split in self.splits.values() if len(split)]
+        for split in self.splits.values():
+            if filled and not len(split):
+                split.sibling = filled[0]
 
     def _split(self, name: str, threads: int | None) -> Split:
         shards = self.manifest.of(name)
         paths = [self.path / shard.name for shard in shards]
         return Split(name, paths, [shard.trajectories for shard in shards], threads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "system"}
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{len(split)} {name}" for name, split in self.splits.items())
@@ -135,10 +142,9 @@ class Dataset:
         """
         read = self.splits[split].read(key, self.parameters)
         single = isinstance(key, int | np.integer)
-        columns = [np.atleast_1d(read[symbol]) for symbol in self.parameters]
         if single:
-            return np.concatenate(columns)
-        return np.concatenate([column.reshape(len(column), -1) for column in columns], axis=1)
+            return np.concatenate([np.atleast_1d(read[symbol]) for symbol in self.parameters])
+        return np.column_stack([read[symbol] for symbol in self.parameters])
 
     def derivatives(self, split: str, key: Any = slice(None)) -> dict[str, np.ndarray]:
         """Time derivatives of the clean states: as stored, or else from the Hamiltonian.

@@ -107,7 +107,7 @@ def _ranges(recipe: Recipe, n_params: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def again(generator: Generator, split: str, numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """Trajectories as the recipe makes them.
+    """Trajectories as the recipe makes them, without their frames.
 
     Arguments:
         generator: Of the data set's recipe.
@@ -118,7 +118,7 @@ def again(generator: Generator, split: str, numbers: np.ndarray) -> dict[str, np
         Their arrays.
     """
     runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
-    blocks = [generator.block(split, int(run[0]), int(run[-1]) + 1) for run in runs]
+    blocks = [generator.undrawn(split, int(run[0]), int(run[-1]) + 1)[0] for run in runs]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
@@ -153,7 +153,7 @@ def start_findings(
     """
     if stored["attempt"] != fresh["attempt"]:
         yield f"attempt is {stored['attempt']}, the recipe makes {fresh['attempt']}"
-    for name in sorted(fresh.keys() - {"image", "energy", "attempt", "index", "seed"}):
+    for name in sorted(fresh.keys() - {"energy", "attempt", "index", "seed"}):
         ours, theirs = stored[name], fresh[name]
         if name in ("q", "p", "dq_dt", "dp_dt"):
             ours, theirs = ours[0], theirs[0]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from physim import card, dataset, integrators, schedulers
+from physim import card, dataset, integrators, processors, schedulers
 from physim import recipe as recipes
 from physim.card import CARD
 from physim.command_line import size_text
@@ -185,7 +185,7 @@ def render(
             if client:
                 schedulers.cluster(client, recipe, path, todo, count, finished)
             else:
-                threads = workers or schedulers.processors()
+                threads = workers or processors.available()
                 schedulers.threads(recipe, path, todo, threads, count, finished)
         summary.shards = [done[job.name] for job in everything]
         if not (path / MANIFEST).exists() or journal.path.exists() or not (path / CARD).exists():
@@ -210,10 +210,7 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
     """
     journal = Journal(path)
     kept: list[Shard] = []
-    if overwrite:
-        for old in [path / MANIFEST, journal.path, *_shards(path)]:
-            old.unlink(missing_ok=True)
-    else:
+    if not overwrite:
         there = journal.recipe()
         kept = journal.shards()
         if there is None and (path / MANIFEST).exists():
@@ -231,11 +228,15 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
                 "replace it with --overwrite"
             )
     try:
+        if overwrite:
+            for old in [path / MANIFEST, journal.path, *_shards(path)]:
+                old.unlink(missing_ok=True)
         for split in SPLITS:
             (path / split).mkdir(exist_ok=True)
         _tidy(path)
     except OSError as error:
-        raise ShardError(f"out: cannot write to '{path}' ({error.strerror})") from None
+        where = error.filename or path
+        raise ShardError(f"out: cannot write to '{where}' ({error.strerror})") from None
     return {shard.name: shard for shard in kept if is_whole(path, shard)}
 
 

@@ -11,7 +11,6 @@ calling thread takes the blocks in order and writes them; one more thread syncs 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physim import __version__
+from physim import __version__, processors
 from physim.errors import RecipeError, ShardError
 from physim.recipe import Recipe
 from physim.shards.manifest import Shard
@@ -164,7 +163,7 @@ def dask_client(address: str) -> Iterator[Client]:
         _greet(address)
     try:
         client = (
-            Client(n_workers=processors(), threads_per_worker=1, dashboard_address=None)
+            Client(n_workers=processors.available(), threads_per_worker=1, dashboard_address=None)
             if address == "local"
             else Client(address, timeout=SCHEDULER_SECONDS)
         )
@@ -362,10 +361,3 @@ def _ahead(futures: Iterator[Future[_Block]], n: int) -> Iterator[Future[_Block]
         if len(waiting) > n:
             yield waiting.popleft()
     yield from waiting
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )

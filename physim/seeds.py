@@ -91,7 +91,7 @@ def normals(seed, split, stream, index, attempt, out):
 
 @njit
 def _quantile(law, low, high, u):
-    """Distribution.at, in the order of `physim.systems.parameters.LAWS`."""
+    """The value below which a share `u` of a `physim.systems.parameters.Distribution` lies."""
     if law == 1:
         return low + u * (high - low)
     if law == 2:

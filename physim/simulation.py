@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import ArrayLike
 
-from physim import integrators, systems
+from physim import integrators, processors, systems
 from physim.errors import RecipeError, SimulationError
 from physim.integrators import rollout
 from physim.integrators.integrator import Integrator
@@ -48,7 +47,7 @@ def simulate(
         integrator: Name of the integrator; by default the most accurate one that is fast.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
         substeps: Equal steps between two times, for integrators with a fixed step.
-        workers: Threads; by default one a core.
+        workers: Threads; where None, one for each processor that this process may use.
 
     Returns:
         (q, p), each (n, T, d), or (T, d) where both initial states had one dimension.
@@ -109,7 +108,7 @@ def simulate(
             start = rows[index], start_q[index], start_p[index]
             raise SimulationError(failure(found, index, *start, reasons(found, method)))
 
-    threads = min(workers or os.cpu_count() or 1, -(-n // _BLOCK))
+    threads = min(workers or processors.available(), -(-n // _BLOCK))
     if threads == 1:
         for first in range(0, n, _BLOCK):
             block(first)

@@ -32,6 +32,7 @@ from benchmarks.paper_table.cells import (
     groups,
     known_variants,
 )
+from physim import processors
 from physim.command_line import size_text
 from physim.errors import PhysimError
 
@@ -173,7 +174,7 @@ def schedule(
     tried: set[tuple[str, str]] = set()
     last = min(LAST, SHARE * 60 * options.minutes)
     stop, begin = until - last, until - last / 3
-    cores = len(os.sched_getaffinity(0))
+    cores = processors.available()
     training = options.processes * max((len(row) for row in rows), default=1)
 
     def start(kind: str, cells: list[Cell]) -> None:
@@ -257,7 +258,7 @@ def judging_threads(cores: int, trainings: int, judges: int) -> int:
 def _options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gpu_results.sh", description=__doc__)
     names = [variant.name for variant in VARIANTS]
-    cores = len(os.sched_getaffinity(0))
+    cores = processors.available()
     parser.add_argument("minutes", type=float, help="how long this call may take")
     parser.add_argument("out", type=Path, help="folder of data, runs and bundle")
     parser.add_argument("--quick", action="store_true", help="all of it at toy size")

@@ -62,6 +62,7 @@ def command(
     from hgn_train.paper import captions, page, runs, trainings
     from hgn_train.paper.figure import Material
     from hgn_train.presets import settings_of
+    from physim import processors
     from physim.errors import PhysimError, unknown
 
     figures = paper.chosen(only)
@@ -87,7 +88,7 @@ def command(
         rendered = [training.need.subject for training in missing if training.data]
         trainings.check_data(sets, shown, shown if data is None else rendered)
     if missing:
-        at_once = min(workers or min(4, trainings.cores()), len(missing))
+        at_once = min(workers or min(4, processors.available()), len(missing))
         click.echo(trainings.duration(missing, at_once))
         trainings.make(missing, at_once, click.echo)
         there = runs.found([home])

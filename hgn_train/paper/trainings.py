@@ -20,6 +20,7 @@ from hgn_train.densities import DENSITIES
 from hgn_train.evaluation.markdown import SYSTEMS
 from hgn_train.paper.figure import Need
 from hgn_train.presets import PRESETS, default, minutes
+from physim import processors
 from physim.errors import PhysimError
 
 Say = Callable[[str], None]
@@ -159,19 +160,12 @@ def make(trainings: Sequence[Training], workers: int, say: Say) -> None:
         while waiting or any(worker.busy for worker in running):
             for worker in running:
                 if not worker.busy and waiting:
-                    worker.start(waiting.pop(0), threads=max(1, cores() // workers))
+                    worker.start(waiting.pop(0), threads=max(1, processors.available() // workers))
                 worker.look()
             time.sleep(0.2)
     finally:
         for worker in running:
             worker.stop()
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
 
 
 class Worker:
@@ -239,4 +233,4 @@ class Worker:
             )
 
 
-__all__ = ["Training", "check_data", "cores", "duration", "make", "planned"]
+__all__ = ["Training", "check_data", "duration", "make", "planned"]

@@ -163,7 +163,9 @@ def _parameters(dataset: Dataset) -> str:
                 f"{values.min():.4g} … {values.max():.4g}, mean {values.mean():.4g}",
             )
         )
-    return table(("parameter", "meaning", "drawn from", f"in the first {SAMPLE:,}"), rows)
+    return table(
+        ("parameter", "meaning", "drawn from", f"in the first {SAMPLE:,} of each split"), rows
+    )
 
 
 def _meaning(parameter: Parameter) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -33,7 +34,8 @@ def load(name: str) -> dict[str, Any]:
     if name in shipped:
         settings = {"name": name} | _parsed(shipped[name].read_bytes(), name)
     elif path.suffix == ".toml" and path.is_file():
-        settings = {"name": path.stem} | _parsed(path.read_bytes(), str(path))
+        fitting = re.sub(r"[^\w.+ -]", "_", path.stem).lstrip(".+ -")[:200]
+        settings = {"name": fitting} | _parsed(path.read_bytes(), str(path))
     elif path.suffix == ".toml":
         raise RecipeError(f"recipe: got '{name}', but there is no such file")
     else:
@@ -57,5 +59,5 @@ def recipes() -> dict[str, Any]:
 def _parsed(text: bytes, source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # its own, of a character, or of a number with too many digits
         raise RecipeError(f"{source}: not TOML ({error})") from None

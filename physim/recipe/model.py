@@ -88,7 +88,7 @@ class Recipe(BaseModel):
     parameters: dict[str, Any] = {}
     initial: dict[str, Any] = {}
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         """Validate settings; raises `RecipeError`."""
         try:
             super().__init__(**settings)
@@ -159,7 +159,7 @@ class Recipe(BaseModel):
         """
         try:
             settings = json.loads(text)
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise RecipeError(f"recipe: not JSON ({error})") from None
         if not isinstance(settings, dict):
             raise RecipeError(f"recipe: got {type(settings).__name__}, expected a table")

@@ -99,9 +99,13 @@ def highest(value: Any) -> float:
 
 
 def _number(value: Any, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise RecipeError(f"{path}: got {value!r}, expected a finite number")
-    return float(value)
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        value = "a whole number of more than 308 digits"
+        raise RecipeError(f"{path}: got {value}, expected a finite number") from None
+    raise RecipeError(f"{path}: got {value!r}, expected a finite number")
 
 
 def _plain(row: Distribution) -> Any:

@@ -22,11 +22,11 @@ def parameter_words(dataset: Dataset, row: np.ndarray) -> str:
     """
     words = []
     for symbol, columns in dataset.system.columns.items():
-        shown = [number(float(f"{value:.3g}")) for value in row[columns]]
-        if len(shown) > 3:
-            shown = [f"{min(shown, key=float)} … {max(shown, key=float)}"]
-        values = ", ".join(shown)
-        words.append(f"{html.escape(symbol)}\N{NO-BREAK SPACE}{values}")
+        values, between = row[columns], ", "
+        if len(values) > 3:
+            values, between = np.array([values.min(), values.max()]), " … "
+        shown = between.join(number(float(f"{value:.3g}")) for value in values)
+        words.append(f"{html.escape(symbol)}\N{NO-BREAK SPACE}{shown}")
     return " · ".join(words)
 
 

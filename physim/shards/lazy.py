@@ -26,7 +26,7 @@ class LazyArray:
     """
 
     def __init__(self, split: Split, name: str) -> None:
-        index = split.shard(0).arrays[name]
+        index = split.arrays[name]
         self._split = split
         self.name = name
         self.shape: tuple[int, ...] = (len(split), *index.row)

@@ -31,7 +31,8 @@ class Shard(BaseModel):
         trajectories: How many it holds.
         bytes: Size of the file.
         sha256: Of the file.
-        energy_error: Largest |H/H₀ − 1| of a stored state; no meaning where there is friction.
+        energy_error: Largest |H/H₀ − 1| of a stored state, |H| where H₀ is 0; no meaning where
+            there is friction.
         redrawn: Trajectories that left the canvas at first and were drawn again.
     """
 
@@ -58,7 +59,8 @@ class Manifest(BaseModel):
         versions: Of physim and of the libraries whose arithmetic or compression is in the files.
         counts: Trajectories a split.
         shards: The files, split by split, in order.
-        made: How it was made: seconds, machine, worst energy error and the like; for people.
+        made: For people: the largest `energy_error` of a shard, and how many trajectories were
+            `redrawn` in all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -9,15 +9,15 @@ by threads.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from physim import processors
 from physim.errors import ShardError
-from physim.shards.index import ShardIndex, read_index
+from physim.shards.index import ArrayIndex, ShardIndex, read_index
 from physim.shards.lazy import LazyArray
 from physim.shards.unpack import BYTES_A_TASK, Task, run
 
@@ -33,14 +33,19 @@ class Split:
         lengths: Trajectories of each, as the manifest says.
         threads: Threads a large read may use; None for as many as there are cores for this
             process.
+
+    Attributes:
+        sibling: A split of the same data set, whose arrays this one has where it is empty.
     """
+
+    sibling: Split | None = None
 
     def __init__(
         self, name: str, paths: Sequence[Path], lengths: Sequence[int], threads: int | None = None
     ) -> None:
         self.name = name
         self.paths = tuple(Path(path) for path in paths)
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or processors.available()
         self._ends = np.cumsum(np.asarray(lengths, dtype=np.int64), dtype=np.int64)
         self._indices: list[ShardIndex | None] = [None] * len(self.paths)
 
@@ -56,17 +61,26 @@ class Split:
     @property
     def starts(self) -> np.ndarray:
         """Number of the first trajectory of each shard, (shards,)."""
-        return np.concatenate([[0], self._ends[:-1]]).astype(np.int64)
+        return self._ends - np.diff(self._ends, prepend=0)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the arrays."""
-        return tuple(self.shard(0).arrays) if self.paths else ()
+        return tuple(self.arrays)
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """Attributes of the first shard."""
+        """Attributes of the first shard; where there is none, of one that there would be."""
+        if not self.paths and self.sibling is not None:
+            return {**self.sibling.attributes, "split": self.name}
         return dict(self.shard(0).attributes) if self.paths else {}
+
+    @property
+    def arrays(self) -> Mapping[str, ArrayIndex]:
+        """The arrays of the first shard, by name; of the sibling's where there is none."""
+        if self.paths:
+            return self.shard(0).arrays
+        return self.sibling.arrays if self.sibling is not None else {}
 
     def shard(self, number: int) -> ShardIndex:
         """The index of a shard, read when it is first needed.
@@ -179,7 +193,7 @@ class Split:
 
     def _plan(self, name: str, rows: slice | np.ndarray, tasks: list[Task]) -> np.ndarray:
         """An empty output, and the tasks that will fill it."""
-        first = self.shard(0).arrays[name]
+        first = self.arrays[name]
         count = len(rows) if isinstance(rows, np.ndarray) else max(0, rows.stop - rows.start)
         out = np.empty((count, *first.row), dtype=first.dtype)
         if isinstance(rows, slice):

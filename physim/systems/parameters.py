@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,16 +23,6 @@ class Distribution:
     law: Law
     low: float
     high: float
-
-    def at(self, u: float) -> float:
-        """The value at the quantile `u` in [0, 1), as the compiled sampler draws it."""
-        if self.law == "uniform":
-            return self.low + u * (self.high - self.low)
-        if self.law == "log_uniform":
-            return self.low * (self.high / self.low) ** u
-        if self.law == "area":
-            return math.sqrt(self.low**2 + u * (self.high**2 - self.low**2))
-        return self.low
 
     def __str__(self) -> str:
         """`1`, `0.5 … 1.5` or `0.5 … 1.5 (area)`."""

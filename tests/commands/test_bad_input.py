@@ -105,6 +105,13 @@ RECIPES = [
     ("system = ", ["mine.toml", "not TOML"]),
     ("frames = 3", ["mine.toml", "system", "missing"]),
     ('system = "pendulum"\nname = "../../elsewhere"', ["mine.toml", "name", "elsewhere"]),
+    (
+        'system = "pendulum"\n[parameters]\nm = 1' + 400 * "0",
+        ["mine.toml", "parameters.m", "more than 308 digits", "finite"],
+    ),
+    ('system = "pendulum"\n[parameters]\nm = 1' + 5000 * "0", ["mine.toml", "not TOML"]),
+    ('system = "pendulum"\ndt = 1' + 400 * "0", ["mine.toml", "dt", "valid number"]),
+    ('system = "pendulum"\nself = 1', ["mine.toml", "'self'", "known"]),
     ('system = "pendulum"\nparameters = 3', ["mine.toml", "parameters", "3", "dictionary"]),
     ('system = "pendulum"\ninitial = "x"', ["mine.toml", "initial", "'x'", "dictionary"]),
 ]
@@ -119,6 +126,15 @@ def test_mistakes_in_a_recipe_name_the_key(invoke, text, words, more):
     assert all(word in message for word in words), message
     assert message.count("\n") == 1
     assert [path.name for path in Path().iterdir()] == ["mine.toml"]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("my recipe (1)", "my recipe _1_"), ("-a", "a"), ("+", "pendulum")]
+)
+def test_any_file_name_will_do(invoke, file, name):
+    Path(f"./{file}.toml").write_text('system = "pendulum"\nn = 1\nframes = 1\nresolution = 8')
+    assert invoke("render", "--quiet", "--recipe", f"./{file}.toml")[0] == 0
+    assert Path("datasets", name, "manifest.json").is_file()
 
 
 def test_recipes_that_cannot_be_read(invoke):
@@ -152,6 +168,12 @@ def test_overwriting_takes_away_a_data_set_and_nothing_else(invoke):
     assert [path.read_bytes() for path in shards] == before
     assert invoke(*render, "--n", "4", "--overwrite")[0] == 0
     assert all(path.read_text() == "mine" for path in strangers)
+    shards[0].unlink()
+    shards[0].mkdir()
+    status, message = invoke(*render, "--n", "4", "--overwrite")
+    assert status == 2
+    assert f"out: cannot write to '{shards[0]}' (" in message
+    assert message.count("\n") == 1
 
 
 def test_what_cannot_be_computed_names_the_trajectory_and_writes_no_shard(invoke):

@@ -127,6 +127,16 @@ def test_files_are_as_many_as_shards_and_nothing_is_left(opened, tmp_path, name)
     assert source["recipe"] == opened.settings
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_empty_split_is_an_empty_folder(tmp_path, name):
+    settings = {"n": 2, "n_test": 0, "frames": 2, "resolution": 8}
+    made = physim.render(system="two_body", out=tmp_path / "set", **settings)
+    export(physim.open(made.path), name, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()]
+    assert not list((tmp_path / "out/test").iterdir())
+    assert len(list((tmp_path / "out/train").iterdir())) == 1
+
+
 def test_a_damaged_shard_leaves_no_half_file(opened, tmp_path, monkeypatch):
     from physim.export import npz
 

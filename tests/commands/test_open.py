@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+
 import h5py
 import numpy as np
 import pytest
 
 import physim
+from physim import processors
 from physim.errors import ShardError
 from physim.shards import index
 
@@ -49,6 +53,31 @@ def test_recipe_system_and_times(opened):
     assert np.array_equal(opened.times, 0.125 * np.arange(5))
     assert len(opened.test) == 0
     assert opened.train.attributes["split"] == "train"
+
+
+@pytest.mark.parametrize("key", [slice(None), [], np.zeros(0, dtype=bool)])
+def test_an_empty_split_has_the_arrays_of_the_other(opened, key):
+    """The settings have no test trajectories."""
+    clone = pickle.loads(pickle.dumps(opened))  # noqa: S301
+    for data in (opened, clone):
+        assert data.test.names == data.train.names
+        for name, array in data.test.read(key).items():
+            lazy = data.train.array(name)
+            assert (array.shape, array.dtype) == ((0, *lazy.shape[1:]), lazy.dtype), name
+        assert data.params("test", key).shape == (0, 3)
+        assert data.derivatives("test", key)["dq_dt"].shape == (0, 5, 1)
+        assert data.test.attributes == data.train.attributes | {"split": "test"}
+        assert data.test.starts.shape == (0,)
+        assert list(data.test) == []
+        with pytest.raises(IndexError, match="trajectory 0 of 0"):
+            _ = data.test.q[0]
+
+
+def test_without_a_list_of_processors(opened, monkeypatch):
+    """As on macOS and Windows."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert processors.available() == os.cpu_count()
+    assert len(physim.open(opened.path).train[:]["q"]) == 12
 
 
 def test_a_single_shard_is_no_data_set(opened):

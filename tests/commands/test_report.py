@@ -19,7 +19,7 @@ from physim import report
 from physim.cli import cli
 from physim.command_line import run
 from physim.errors import RecipeError, ShardError
-from physim.report import markdown, portraits, svg
+from physim.report import captions, markdown, portraits, svg
 from physim.report.contours import level_set
 
 SETS = {
@@ -298,6 +298,24 @@ def test_what_does_not_fit_ends_in_one_sentence(tmp_path, monkeypatch, capsys, o
     assert sentence in message
     assert message.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_small_masses_of_many_bodies_have_a_caption(tmp_path):
+    masses = [3e-7, 2.0, 0.5, 1e-5]
+    made = physim.render(
+        system="n_body",
+        bodies=4,
+        parameters={"m": masses},
+        n=1,
+        n_test=0,
+        frames=2,
+        resolution=8,
+        out=tmp_path / "set",
+    )
+    data = physim.open(made.path)
+    words = captions.parameter_words(data, data.params("train", 0))
+    assert words.startswith(f"m\N{NO-BREAK SPACE}{svg.number(3e-7)} … 2 · G")
+    assert svg.number(3e-7) in report.page(data)
 
 
 def test_level_sets_lie_on_their_level():

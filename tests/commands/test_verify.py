@@ -15,6 +15,7 @@ import physim
 from physim import card, report
 from physim.cli import cli
 from physim.command_line import run
+from physim.drawing.style import Style
 from physim.errors import RecipeError, ShardError
 from physim.integrators import rollout
 from physim.shards import manifest
@@ -159,6 +160,12 @@ def test_energy_is_conserved_as_the_manifest_says(copy):
     _rewrite(copy, change)
     said = [str(finding) for finding in verify(copy).findings]
     assert any("trajectory 32: energy error" in line for line in said)
+
+
+def test_each_frame_is_drawn_once(plain, monkeypatch):
+    draw, drawn = Style.draw, []
+    monkeypatch.setattr(Style, "draw", lambda *args: drawn.append(len(args[1])) or draw(*args))
+    assert verify(plain, deep=True).redrawn == sum(drawn) == 50
 
 
 def test_a_sample_is_a_sample(copy):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import physim
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +47,17 @@ def test_import_linter_contracts():
 def test_simulator_never_loads_torch():
     code = "import physim; [getattr(physim, name) for name in physim.__all__]"
     assert not {"torch", "hgn_train", "matplotlib", "pandas"} & _loaded_by(code)
+
+
+def test_type_checkers_know_every_public_name():
+    block = next(
+        node
+        for node in ast.walk(ast.parse((ROOT / "physim" / "__init__.py").read_text()))
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    )
+    known = {name.name: line.module for line in block.body for name in line.names}
+    assert known == physim._PUBLIC
+    assert set(physim.__all__) == {*known, "__version__"}
 
 
 def test_public_names_stay_what_they_are_whatever_is_imported():

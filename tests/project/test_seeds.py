@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from physim import seeds
-from physim.systems.parameters import LAWS, Distribution
+from physim import seeds, systems
+from physim.systems.parameters import LAWS
 
 
 def _by_numpy(seed, split, stream, index, attempt, k):
@@ -50,14 +50,40 @@ def test_normals_are_normal_and_their_own():
     assert abs(correlation).max() < 5 / np.sqrt(2000)  # five standard errors
 
 
-@pytest.mark.parametrize("law", LAWS)
-def test_distributions_stay_in_range_and_follow_their_law(law):
-    low, high = (1.5, 1.5) if law == "fixed" else (0.5, 2.0)
-    row = Distribution(law, low, high)
-    values = np.array([row.at(u) for u in np.linspace(0, 1, 5001)])
-    assert values.min() == pytest.approx(low)
-    assert values.max() == pytest.approx(high)
-    if law == "area":  # the square of the radius is uniform
-        assert np.mean(values**2) == pytest.approx((low**2 + high**2) / 2, rel=1e-3)
-    if law == "log_uniform":
-        assert np.mean(np.log(values)) == pytest.approx(np.log(low * high) / 2, abs=1e-3)
+CUMULATIVE = {
+    "uniform": lambda x, low, high: (x - low) / (high - low),
+    "log_uniform": lambda x, low, high: np.log(x / low) / np.log(high / low),
+    "area": lambda x, low, high: (x**2 - low**2) / (high**2 - low**2),
+}
+
+
+def test_what_is_drawn_follows_its_law():
+    """By the share of the distribution that lies below each value, which is uniform."""
+    system = systems.find("pendulum")
+    sampler = system.samplers[0]
+    laws = [*CUMULATIVE, "fixed"]
+    assert sorted(laws) == sorted(LAWS)
+    assert system.n_params + len(sampler.settings) == len(laws)
+    low, high, n = 0.5, 2.0, 500
+    index = np.arange(n)
+    params, q, p = np.empty((n, 3)), np.empty((n, 1)), np.empty((n, 1))
+    seeds.initial_states(
+        sampler.kernel.compiled,
+        np.array([LAWS.index(law) for law in laws]),
+        np.full(4, low),
+        np.full(4, high),
+        sampler.draws,
+        np.uint64(5),
+        np.uint64(1),
+        index,
+        np.zeros(n, dtype=np.int32),
+        params,
+        q,
+        p,
+    )
+    u = np.array([_by_numpy(5, 1, seeds.STATE, int(i), 0, 4) for i in index])
+    for column, (law, cumulative) in enumerate(CUMULATIVE.items()):
+        # a few roundings of a quotient near 1, in logarithms and squares
+        found = cumulative(params[:, column], low, high)
+        assert np.allclose(found, u[:, column], rtol=0, atol=1e-14), law
+    assert np.allclose(np.hypot(q, p), low, rtol=1e-15, atol=0)  # the radius, which is fixed

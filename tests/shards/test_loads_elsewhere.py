@@ -95,6 +95,10 @@ def test_to_xarray_has_names_and_reads_late(data_set, monkeypatch, dask):
     two = opened.energy.isel(trajectory=7, time=[0, 3])
     assert np.array_equal(two, arrays["energy"][7, [0, 3]])
     assert float(opened.energy.sel(time=0.25, trajectory=11)) == arrays["energy"][11, 2]
+    empty = data.to_xarray("test")
+    assert empty.attrs["split"] == "test"
+    for name in arrays.keys() - {"index"}:
+        assert empty[name].load().shape == (0, *arrays[name].shape[1:]), name
     with pytest.raises(physim.RecipeError, match=r"split: got 'valid'"):
         data.to_xarray("valid")
 
