@@ -160,7 +160,7 @@ def render(
             client = stack.enter_context(schedulers.dask_client(scheduler))
         _make_folder(path)
         stack.enter_context(lock.held(path))
-        done = _claim(path, recipe, overwrite)
+        done, versions = _claim(path, recipe, overwrite)
         everything = list(schedulers.jobs(recipe))
         todo = [job for job in everything if job.name not in done]
         written = sum(job.n for job in everything) - sum(job.n for job in todo)
@@ -174,7 +174,9 @@ def render(
         count(0)
         journal = Journal(path)
         if todo:
-            journal.begin(_plain(recipe), list(done.values()))
+            if done:
+                _check_versions(path, versions)
+            journal.begin(_plain(recipe), versions, list(done.values()))
             (path / MANIFEST).unlink(missing_ok=True)
 
             def finished(shard: Shard) -> None:
@@ -189,7 +191,7 @@ def render(
                 schedulers.threads(recipe, path, todo, threads, count, finished)
         summary.shards = [done[job.name] for job in everything]
         if not (path / MANIFEST).exists() or journal.path.exists() or not (path / CARD).exists():
-            _finish(path, recipe, summary)
+            _finish(path, recipe, summary, versions)
             journal.end()
     summary.seconds = time.perf_counter() - began
     summary.compiling = compiling.seconds
@@ -203,19 +205,20 @@ def _make_folder(path: Path) -> None:
         raise ShardError(f"out: cannot write to '{path}' ({error.strerror})") from None
 
 
-def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
-    """Make the folder ours, and find the shards that are whole already, by name.
+def _claim(path: Path, recipe: Recipe, overwrite: bool) -> tuple[dict[str, Shard], dict[str, str]]:
+    """Make the folder ours; find the shards that are whole already, by name, and their versions.
 
     Another data set in the folder is refused, or removed where `overwrite` says so.
     """
     journal = Journal(path)
     kept: list[Shard] = []
+    versions = None
     if not overwrite:
         there = journal.recipe()
-        kept = journal.shards()
+        kept, versions = journal.shards(), journal.versions()
         if there is None and (path / MANIFEST).exists():
             whole = manifest.read(path)
-            there, kept = whole.recipe, whole.shards
+            there, kept, versions = whole.recipe, whole.shards, whole.versions
         elif not kept and not any(_shards(path)):
             there = None  # of a run that stopped before its first shard
         unknown = there is None and any(_shards(path))
@@ -237,7 +240,19 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> dict[str, Shard]:
     except OSError as error:
         where = error.filename or path
         raise ShardError(f"out: cannot write to '{where}' ({error.strerror})") from None
-    return {shard.name: shard for shard in kept if is_whole(path, shard)}
+    done = {shard.name: shard for shard in kept if is_whole(path, shard)}
+    return done, versions if done and versions else manifest.versions()
+
+
+def _check_versions(path: Path, versions: dict[str, str]) -> None:
+    """Refuse to add shards to those of other versions; Python's own computes nothing in them."""
+    for name, ours in manifest.versions().items():
+        before = versions.get(name)
+        if name != "python" and before != ours:
+            raise RecipeError(
+                f"out: got '{path}', whose shards were made with {name} {before}, not {ours}; "
+                "go on with that one, choose another folder, or replace it with --overwrite"
+            )
 
 
 def _shards(path: Path) -> Iterator[Path]:
@@ -262,13 +277,13 @@ def _card_is_ours(file: Path) -> bool:
         return False
 
 
-def _finish(path: Path, recipe: Recipe, summary: Summary) -> None:
+def _finish(path: Path, recipe: Recipe, summary: Summary, versions: dict[str, str]) -> None:
     """Write the manifest, with which the data set is whole, and its card."""
     _tidy(path)
     made = Manifest(
         recipe=_plain(recipe),
         seed=recipe.seed,
-        versions=manifest.versions(),
+        versions=versions,
         counts={split: recipe.count(split) for split in SPLITS},
         shards=summary.shards,
         made={"energy_error": summary.energy_error, "redrawn": summary.redrawn},

@@ -24,6 +24,7 @@ import numpy as np
 
 from physim import __version__, processors
 from physim.errors import RecipeError, ShardError
+from physim.integrators import rollout
 from physim.recipe import Recipe
 from physim.shards.manifest import Shard
 from physim.shards.write import EncodedBlock, Frames, ShardWriter, encode
@@ -305,16 +306,10 @@ def _block(generator: Generator, job: Job, start: int, stop: int, images: np.nda
         draw(first, stop, images[: stop - first])
         return images[: stop - first]
 
-    error = float(_energy_error(block["energy"]).max())
+    error = float(rollout.energy_error(block["energy"]).max())
     redrawn = int((block["attempt"] > 0).sum())
     frames = Frames(images.shape[1:], drawn)
     return _Block(encode(block, start - job.start, job.n, frames), error, redrawn)
-
-
-def _energy_error(energy: np.ndarray) -> np.ndarray:
-    """|H/H₀ − 1|, or |H| where a trajectory rests at H₀ = 0; (n, frames) to (n, frames)."""
-    start = energy[:, :1]
-    return np.abs(energy - start) / np.where(start == 0, 1.0, np.abs(start))
 
 
 def _write(

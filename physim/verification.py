@@ -18,6 +18,7 @@ import numpy as np
 
 from physim import promises, shapes
 from physim.errors import PhysimError, ShardError
+from physim.integrators import rollout
 from physim.recipe import Recipe
 from physim.shards import damage, manifest
 from physim.shards.index import ShardIndex, read_index
@@ -59,7 +60,7 @@ class Verification:
         shards: Files that were checked.
         trajectories: Trajectories whose states, energies and parameters were checked.
         redrawn: Trajectories whose start and frames were made again and compared.
-        energy_error: Largest |H/H₀ − 1| found; None where there is friction.
+        energy_error: Largest |H/H₀ − 1| found, |H| where H₀ is 0; None where there is friction.
         findings: What is not as promised.
     """
 
@@ -229,8 +230,8 @@ class _Check:
         """Whether energy is conserved as the manifest says; not asked where there is friction."""
         if self.recipe.friction:
             return
-        with np.errstate(all="ignore"):
-            error = np.nan_to_num(np.abs(energy / energy[:, :1] - 1)).max(axis=1)
+        error = rollout.energy_error(energy)
+        error = np.where(np.isfinite(error), error, 0).max(axis=1)  # else it was found not to be H
         for row in np.flatnonzero(error > shard.energy_error * (1 + 1e-6) + 1e-15)[:3]:
             said = f"the manifest says at most {shard.energy_error:.1e}"
             self._add(shard, first + int(row), f"energy error {error[row]:.1e}, {said}")

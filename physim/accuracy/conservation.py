@@ -38,7 +38,7 @@ def energy_errors(
             part = min(1000, checkpoint - done)
             times = dt * np.arange(1, part + 1)
             q, p, ok = trajectories(system, method, here, times)
-            error = abs(rollout.energy(system, q, p, states.params) / first - 1)
+            error = rollout.energy_error(rollout.energy(system, q, p, states.params), first)
             worst = float(np.max([worst, error.max()])) if ok.all() else float("nan")
             here = States(states.params, q[:, -1].copy(), p[:, -1].copy())
             done += part
@@ -157,7 +157,7 @@ def worst(system: System, n: int, paper: bool) -> Worst:
     if system.dimension == 4 and system.bodies == 2:
         vector = laplace_runge_lenz(q, p, states.params)
         ellipse = float(abs(vector - vector[:, :1]).max())
-    error = abs(energy / energy[:, :1] - 1).max() if ok.all() else float("nan")
+    error = rollout.energy_error(energy).max() if ok.all() else float("nan")
     return Worst(n, float(error), momentum, spin, ellipse, closest)
 
 

@@ -274,6 +274,6 @@ def cost(
     energy = rollout.energy(system, q, p, states.params)
     return Cost(
         min(seconds) / len(states.q) * 1e6,
-        float(abs(energy / energy[:, :1] - 1).max()) if ok.all() else float("nan"),
+        float(rollout.energy_error(energy).max()) if ok.all() else float("nan"),
         float(np.max([abs(q - right_q).max(), abs(p - right_p).max()])),
     )

@@ -226,6 +226,26 @@ def energy(
     return out
 
 
+def energy_error(energy: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+    """|H/H₀ − 1|; where H₀ is 0, to which nothing is relative, |H|.
+
+    Arguments:
+        energy: H along trajectories, (n, T).
+        start: H₀ of each, (n, 1); the first of `energy` where None.
+
+    Returns:
+        (n, T) errors; not finite where an energy is not, or where H is too many times H₀.
+
+    Example:
+        >>> energy_error(np.array([[2.0, 3.0], [0.0, 0.5]]))
+        array([[0. , 0.5],
+               [0. , 0.5]])
+    """
+    start = energy[:, :1] if start is None else start
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.abs(energy - start) / np.where(start == 0, 1.0, np.abs(start))
+
+
 def derivatives(
     system: System,
     q: np.ndarray,

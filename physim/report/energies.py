@@ -7,6 +7,7 @@ import html
 import numpy as np
 
 from physim.dataset import Dataset
+from physim.integrators import rollout
 from physim.report import svg
 from physim.report.captions import figure
 from physim.report.svg import Frame, number
@@ -41,9 +42,7 @@ def energies(dataset: Dataset, split: str) -> str:
         ]
         plot = frame.picture(parts, x_label="t", y_label="H − H₀", title="energy along time")
         return figure(plot, f"Median of {n:,} trajectories, and nine of ten.")
-    start = energy[:, :1]
-    error = np.abs(energy / np.where(start == 0, 1, start) - (start != 0))[:, 1:]
-    error = np.maximum(error, 1e-17)
+    error = np.maximum(rollout.energy_error(energy)[:, 1:], 1e-17)
     middle, worst = np.median(error, axis=0), error.max(axis=0)
     low = np.floor(np.log10(min(middle.min(), 1e-16)))
     high = max(low + 2, np.ceil(np.log10(worst.max()) + 0.2))

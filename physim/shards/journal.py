@@ -1,4 +1,4 @@
-"""The journal of a data set that is being made: which recipe, and which shards are whole.
+"""The journal of a data set that is being made: recipe, versions, and which shards are whole.
 
 A line of JSON a finished shard, flushed to the disk, so that a renderer which is stopped at any
 moment goes on from there and can tell a whole shard from a damaged one. It is removed when the
@@ -37,23 +37,35 @@ class Journal:
 
     def recipe(self) -> dict[str, Any] | None:
         """The recipe of the set that was begun here, or None where there is no journal."""
+        return self._first("recipe")
+
+    def versions(self) -> dict[str, str] | None:
+        """What its shards are made with, or None where there is no journal."""
+        return self._first("versions")
+
+    def _first(self, key: str) -> dict[str, Any] | None:
+        """From the first line."""
         try:
             with self.path.open(encoding="utf-8") as file:
                 first = json.loads(file.readline(2**24))
-            return dict(first["recipe"])
+            return dict(first[key])
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ShardError(f"{self.path}: damaged ({error}); remove it to begin anew") from None
 
-    def begin(self, recipe: dict[str, Any], shards: Sequence[Shard] = ()) -> None:
+    def begin(
+        self, recipe: dict[str, Any], versions: dict[str, str], shards: Sequence[Shard] = ()
+    ) -> None:
         """Start a journal, or clean one of torn lines and damaged shards.
 
         Arguments:
             recipe: Of the set that is about to be made.
+            versions: Of physim and libraries, as the manifest will list them.
             shards: Those that stand already, each found whole.
         """
-        lines = [json.dumps({"recipe": recipe}), *(shard.model_dump_json() for shard in shards)]
+        first = json.dumps({"recipe": recipe, "versions": versions})
+        lines = [first, *(shard.model_dump_json() for shard in shards)]
         write_text(self.path, "\n".join(lines) + "\n")
 
     def add(self, shard: Shard) -> None:

@@ -316,11 +316,32 @@ def test_killed_before_the_very_end_goes_on(tmp_path, lost):
     physim.render(system="pendulum", n=40, n_test=10, shard_size=20, out=out)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     whole = manifest.read(out)
-    Journal(out).begin(whole.recipe, whole.shards)
+    Journal(out).begin(whole.recipe, whole.versions, whole.shards)
     for name in ("manifest.json", "README.md") if lost == "both" else (lost,):
         (out / name).unlink()
     assert physim.render(system="pendulum", n=40, n_test=10, shard_size=20, out=out).made == 0
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_shards_of_two_versions_are_not_mixed(tmp_path, monkeypatch, journal):
+    out, settings = tmp_path / "s", {"n": 4, "n_test": 1, "frames": 2, "resolution": 8}
+    settings |= {"system": "pendulum", "shard_size": 2, "out": out}
+    physim.render(**settings)
+    before = manifest.read(out)
+    monkeypatch.setattr(manifest, "versions", lambda: before.versions | {"numba": "9", "new": "1"})
+    (out / "README.md").unlink()
+    assert physim.render(**settings).made == 0
+    assert manifest.read(out) == before
+    if journal:
+        Journal(out).begin(before.recipe, before.versions, before.shards)
+        (out / "manifest.json").unlink()
+    (out / "train" / "00001.h5").unlink()
+    old = before.versions["numba"]
+    with pytest.raises(RecipeError, match=f"were made with numba {old}, not 9; go on with that"):
+        physim.render(**settings)
+    assert physim.render(**settings, overwrite=True).made == 5
+    assert manifest.read(out).versions["numba"] == "9"
 
 
 @pytest.mark.slow

@@ -56,7 +56,8 @@ def test_what_is_rendered_is_as_promised(plain, coloured, tmp_path):
             assert found.redrawn == (50 if deep else SAMPLE + SAMPLE + 5)
             assert ticks[-1] == 50
             assert found.energy_error is not None
-            assert found.energy_error < 1e-9
+            said = max(shard.energy_error for shard in manifest.read(folder).shards)
+            assert found.energy_error == said < 1e-9
     physim.render(system="mass_spring", friction=0.1, out=tmp_path / "s", **SETTINGS)
     assert verify(tmp_path / "s", deep=True).ok
 
@@ -107,6 +108,7 @@ def _scale(name: str, factor: float, *place: int) -> Callable[[dict[str, np.ndar
 LIES = {
     "energy": (_scale("energy", 1 + 1e-10, 2), "energy is not H of its states and parameters"),
     "state": (_scale("q", 1 + 1e-9, 2, 0), "energy is not H"),
+    "infinite": (_set("energy", np.inf, 2), "energy is not H of its states and parameters"),
     "nan": (_set("q", np.nan, 2, 0), "a state is not finite"),
     "mass": (_scale("m", 100), "a parameter is outside its range"),
     "mass within": (_scale("m", 1 + 1e-9), "m is not what the recipe makes"),
@@ -132,6 +134,7 @@ def test_lies_with_a_true_checksum_are_found(copy, lie):
     assert any(f"train/00001.h5, trajectory 32: {sentence}" in line for line in said), said
     assert {finding.shard for finding in found.findings} == {"train/00001.h5"}
     assert {finding.trajectory for finding in found.findings} == {32}
+    assert found.energy_error < 1e-6  # of what is finite
 
 
 @pytest.mark.parametrize(

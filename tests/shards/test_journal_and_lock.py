@@ -24,13 +24,14 @@ def test_a_journal_remembers(tmp_path):
     journal = Journal(tmp_path)
     assert journal.recipe() is None
     assert journal.shards() == []
-    journal.begin({"system": "pendulum"})
+    journal.begin({"system": "pendulum"}, {"numba": "1"})
     assert journal.recipe() == {"system": "pendulum"}
+    assert journal.versions() == {"numba": "1"}
     first, second = _entry(), _entry("train/00001.h5")
     journal.add(first)
     journal.add(second)
     assert Journal(tmp_path).shards() == [first, second]
-    journal.begin({"system": "pendulum"}, [second])
+    journal.begin({"system": "pendulum"}, {}, [second])
     assert journal.shards() == [second]
     journal.end()
     assert not list(tmp_path.iterdir())
@@ -39,12 +40,12 @@ def test_a_journal_remembers(tmp_path):
 @pytest.mark.parametrize("torn", [b'{"name": "tr', b"\x00\x00", b"\n\n", b"null\n", b"[" * 10_000])
 def test_a_torn_line_counts_for_nothing(tmp_path, torn):
     journal = Journal(tmp_path)
-    journal.begin({})
+    journal.begin({}, {})
     journal.add(_entry())
     with journal.path.open("ab") as file:
         file.write(torn)
     assert journal.shards() == [_entry()]
-    journal.begin({}, journal.shards())
+    journal.begin({}, {}, journal.shards())
     journal.add(_entry("train/00001.h5"))
     assert len(journal.shards()) == 2
 
