@@ -139,13 +139,10 @@ def render(
         ShardError: Files cannot be written.
         SimulationError: A trajectory cannot be computed.
     """
-    if not isinstance(recipe, Recipe):
-        given = recipes.load(recipe) if recipe else {}
-        if "n" in settings and "n_test" not in settings:
-            given.pop("n_test", None)
-        recipe = Recipe.changed(given, recipe or "", settings)
+    if isinstance(recipe, Recipe):
+        recipe = Recipe.changed(recipe.model_dump(), "", settings)
     else:
-        recipe = Recipe.of(recipe.model_dump() | settings)
+        recipe = Recipe.changed(recipes.load(recipe) if recipe else {}, recipe or "", settings)
     if workers is not None and workers < 1:
         raise RecipeError(f"workers: got {workers}, expected a whole number from 1")
     if out is not None and not os.fspath(out):

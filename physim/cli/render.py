@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,13 +133,12 @@ def command(
     changes |= {"system": system} if system else {}
     if options["store"]:
         changes["store"] = list(options["store"])
-    if options["n"] is not None and options["n_test"] is None:
-        given.pop("n_test", None)
     if sampler:
         changes["initial"] = {"sampler": sampler}
     made = Recipe.changed(given, recipe or "", changes)
     if param:
-        changes |= _with_params({**given, **changes}, param, made)
+        parameters, initial = _tables(param, made)
+        changes |= {"parameters": parameters, "initial": changes.get("initial", {}) | initial}
         made = Recipe.changed(given, recipe or "", changes)
     folder = Path("datasets") / made.name if out is None else out
 
@@ -165,14 +163,12 @@ def command(
         click.echo(str(summary))
 
 
-def _with_params(
-    settings: Mapping[str, Any], param: tuple[str, ...], made: Recipe
-) -> dict[str, Any]:
-    """Both tables with each --param where it belongs; `made` is the recipe without them."""
+def _tables(param: tuple[str, ...], made: Recipe) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Entries of `parameters` and `initial`; `made` is the recipe without them."""
     from physim.errors import RecipeError, unknown
 
-    initial = dict(settings.get("initial", {}))
-    parameters = dict(settings.get("parameters", {}))
+    parameters: dict[str, Any] = {}
+    initial: dict[str, Any] = {}
     ours = list(made.parameters)
     theirs = [name for name in made.initial if name != "sampler"]
     for text in param:
@@ -185,7 +181,7 @@ def _with_params(
             initial[name] = _value(name, value)
         else:
             raise RecipeError(unknown("--param", name, [*ours, *theirs]))
-    return {"parameters": parameters, "initial": initial}
+    return parameters, initial
 
 
 def _value(name: str, text: str) -> Any:

@@ -20,6 +20,11 @@ from physim.systems.system import System
 AMOUNTS = ("n", "n_test", "seed", "store", "shard_size")
 """What leaves a recipe the one that it is."""
 
+DERIVED = ("n_test", "integrator", "half_width", "shard_size")
+"""What follows from the other settings where nothing is said of it."""
+
+TABLES = ("parameters", "initial")
+
 MAX_SEED = 2**63 - 1
 MAX_TRAJECTORY_BYTES = 2**30
 RAW_BYTES_OF_A_SHARD = 2**30
@@ -121,8 +126,12 @@ class Recipe(BaseModel):
     ) -> Recipe:
         """A recipe with some settings of another, whose name says which: `hgn/two_body+noise`.
 
+        What would have been filled in just so counts as left out, and is chosen anew: another
+        style has its own `half_width`, friction an integrator that knows it. So a change is the
+        same whether the settings are those of a file or of a recipe that says everything.
+
         Arguments:
-            settings: Of the other.
+            settings: Of the other; it need not be valid without the changes.
             source: Where they come from, named in errors.
             changes: Settings that come before them, in the two tables entry by entry, unless
                 there is another sampler. How many trajectories there are, and how they lie in
@@ -134,21 +143,49 @@ class Recipe(BaseModel):
         Raises:
             RecipeError: A key or value that makes no data set.
         """
-        merged = {**settings, **changes}
-        for table in ("parameters", "initial"):
-            old, new = settings.get(table), changes.get(table)
-            if isinstance(old, Mapping) and isinstance(new, Mapping) and "sampler" not in new:
-                merged[table] = {**old, **new}
+        if not settings:
+            return cls.of(changes, source)
+        kind = {"system": changes["system"]} if "system" in changes else {}
+        stated, before = {**kind, **settings}, None
+        try:
+            before = cls.of(stated)
+            stated = before._stated()
+        except RecipeError:  # such as six masses without a number of bodies: the result counts
+            pass
+        if "n" in changes and "n_test" not in changes:
+            stated.pop("n_test", None)
+        merged = {**stated, **changes}
+        for table in TABLES:
+            old, new = stated.get(table), changes.get(table)
+            if isinstance(old, Mapping) and isinstance(new, Mapping):
+                same = new.get("sampler", old.get("sampler")) == old.get("sampler")
+                merged[table] = {**old, **new} if same else new
         made = cls.of(merged, source)
-        if not settings or "name" in changes:
+        if "name" in changes:
             return made
-        before, words = cls.of({"system": made.system, **settings}, source), []
+        known, words = before.model_dump() if before else stated, []
         for key in cls.model_fields:
-            old, new = getattr(before, key), getattr(made, key)
+            old, new = known.get(key), getattr(made, key)
             if key in changes and key not in AMOUNTS and new != old:
                 entries = isinstance(new, dict) and isinstance(old, dict)
                 words += [x for x in new if old.get(x) != new[x]] if entries else [key]
         return made.model_copy(update={"name": "+".join([made.name, *words])})
+
+    def _stated(self) -> dict[str, Any]:
+        """What has to be said for this recipe to come out; the rest follows from it."""
+        settings = self.model_dump()
+        derived = {key: settings.pop(key) for key in DERIVED}
+        kind = {"system": self.system, "bodies": self.bodies}
+        usual = self.of({**kind, "initial": {"sampler": self.initial["sampler"]}}).model_dump()
+        filled = self.of(settings)
+        for table in TABLES:
+            settings[table] = {
+                key: value
+                for key, value in settings[table].items()
+                if key == "sampler" or value != usual[table][key]
+            }
+        chosen = {key: value for key, value in derived.items() if value != getattr(filled, key)}
+        return settings | chosen
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:

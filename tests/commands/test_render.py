@@ -267,6 +267,67 @@ def test_a_changed_recipe_is_called_so(changes, name):
     assert made.parameters["G"] == 1.0  # as in the recipe, whatever is said of m
 
 
+CHANGES = {
+    "friction": ({"friction": 0.1}, {"integrator": "gauss_radau", "name": "mine+friction"}),
+    "n": ({"n": 5}, {"n_test": 1, "name": "mine"}),
+    "style": ({"style": "dm"}, {"half_width": 1.25 + np.sqrt(0.75 / np.pi)}),
+    "frames": ({"frames": 4000, "n": 1, "n_test": 0}, {"shard_size": 1398}),
+    "m": ({"parameters": {"m": 2.0}}, {"name": "mine+m"}),
+    "radius": ({"initial": {"radius": 0.5}}, {"name": "mine+radius"}),
+    "integrator": ({"integrator": "leapfrog"}, {"name": "mine+integrator"}),
+    "name": ({"name": "yours", "noise": 0.1}, {"name": "yours"}),
+    "nothing": ({}, {"name": "mine", "n_test": 2, "integrator": "closed_form"}),
+}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """The same recipe as a file, as an object, and with a data set of it."""
+    folder = tmp_path_factory.mktemp("sources")
+    file = folder / "mine.toml"
+    text = 'system = "pendulum"\nn = 10\nframes = 2\nresolution = 8\nparameters.g = 2.5\n'
+    file.write_text(text)
+    made = physim.render(str(file), folder / "set")
+    return {"file": str(file), "object": made.recipe, "data set": str(made.path)}
+
+
+@pytest.mark.parametrize("source", ["file", "object", "data set"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_the_same_wherever_the_recipe_comes_from(sources, tmp_path, change, source):
+    changes, expected = CHANGES[change]
+    found = physim.render(sources[source], tmp_path, **changes).recipe
+    assert found.parameters["g"] == 2.5
+    assert {key: getattr(found, key) for key in expected} == expected
+    assert found == Recipe.changed(load(sources["file"]), "", changes)
+    assert change != "nothing" or found == sources["object"]
+
+
+def test_what_was_chosen_stays_chosen():
+    chosen = {"integrator": "leapfrog", "half_width": 3.0, "shard_size": 7, "n_test": 4}
+    given = Recipe.of({"system": "pendulum", "n": 10, **chosen}).model_dump()
+    made = Recipe.changed(given, "", {"style": "dm", "friction": 0.1, "frames": 9})
+    assert {key: getattr(made, key) for key in chosen} == chosen
+
+
+def test_only_the_result_of_a_change_must_be_valid():
+    six = {"system": "n_body", "parameters": {"m": [1, 2, 3, 4, 5, 6]}}
+    assert Recipe.changed(six, "six", {"bodies": 6}).name == "n_body+bodies"
+    with pytest.raises(RecipeError, match=r"six: parameters.m: got 6 values, expected 4"):
+        Recipe.changed(six, "six", {"frames": 3})
+    pair = Recipe.of({"system": "n_body", "bodies": 2}).model_dump()
+    five = Recipe.changed(pair, "", {"bodies": 5})
+    assert five.name == "n_body+bodies"
+    assert five.initial["radius"] == {"uniform": [1.2, 1.6]}  # a pair's polygon is smaller
+
+
+def test_another_sampler_has_its_own_settings():
+    given = {"system": "two_body", "initial": {"radius": 1.0}}
+    square = Recipe.changed(given, "", {"initial": {"sampler": "square"}})
+    assert set(square.initial) == {"sampler", "corner"}
+    orbit = {"sampler": "orbit", "perturbation": 0.2}
+    assert Recipe.changed(given, "", {"initial": orbit}).initial == {"radius": 1.0, **orbit}
+
+
 def test_recipes_are_validated_however_they_are_made(tmp_path):
     with pytest.raises(RecipeError, match="got 'foo'; known: name"):
         Recipe(system="pendulum", foo=3)
