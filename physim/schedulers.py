@@ -11,6 +11,7 @@ calling thread takes the blocks in order and writes them; one more thread syncs 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,7 @@ from physim import __version__, processors
 from physim.errors import RecipeError, ShardError
 from physim.integrators import rollout
 from physim.recipe import Recipe
+from physim.shards.journal import Journal
 from physim.shards.manifest import Shard
 from physim.shards.write import EncodedBlock, Frames, ShardWriter, encode
 from physim.trajectories import SPLITS, Generator
@@ -258,6 +260,10 @@ def cluster(
 def make_shard(recipe_json: str, folder: str, job: Job) -> Shard:
     """Make one shard in this thread; what a worker of a cluster runs.
 
+    A task that runs cannot be recalled: it may go on when `physim render` was stopped and another
+    data set is made in the folder. So it looks whether the journal is that of its recipe when its
+    unfinished file stands already. From then on whoever claims the folder takes that file away.
+
     Arguments:
         recipe_json: The recipe.
         folder: Folder of the data set.
@@ -265,15 +271,21 @@ def make_shard(recipe_json: str, folder: str, job: Job) -> Shard:
 
     Returns:
         The shard, on the disk under its final name.
+
+    Raises:
+        ShardError: It cannot be written, or another data set is made in the folder by now.
     """
     recipe = Recipe.from_json(recipe_json)
     generator = Generator(recipe)
     images = generator.new_images(recipe.block_size)
-    blocks = (
-        _block(generator, job, start, stop, images)
-        for start, stop in job.blocks(recipe.block_size)
-    )
-    return _close(job, *_write(recipe, Path(folder), job, blocks, lambda written: None))
+
+    def blocks() -> Iterator[_Block]:
+        if Journal(Path(folder)).recipe() != json.loads(recipe_json):
+            raise ShardError(f"{folder}: is not being made into this data set any more")
+        for start, stop in job.blocks(recipe.block_size):
+            yield _block(generator, job, start, stop, images)
+
+    return _close(job, *_write(recipe, Path(folder), job, blocks(), lambda written: None))
 
 
 def attributes(recipe: Recipe, job: Job) -> dict[str, Any]:

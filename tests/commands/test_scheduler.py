@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -16,7 +17,10 @@ import pytest
 
 import physim
 from physim import schedulers
-from physim.errors import RecipeError
+from physim.errors import RecipeError, ShardError
+from physim.recipe import Recipe
+from physim.shards.journal import Journal
+from physim.verification import verify
 
 distributed = pytest.importorskip("distributed", reason="the extra physim[dask] is not installed")
 
@@ -79,6 +83,40 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_bytes(tmp_path, dask):
     manifests = [(tmp_path / name / "manifest.json").read_text() for name in ("local", "cluster")]
     assert manifests[0] == manifests[1]
     assert not list((tmp_path / "cluster").rglob("*.part"))
+
+
+@pytest.mark.parametrize("when", ["before it begins", "while it draws"])
+def test_a_task_that_is_late_leaves_another_data_set_alone(tmp_path, monkeypatch, when):
+    """As one that runs on when `physim render` was stopped and begun anew with other settings."""
+    small = {"system": "pendulum", "n": 4, "n_test": 0, "frames": 2, "resolution": 8}
+    late, other = Recipe.of(small), Recipe.of(small | {"seed": 1})
+    job = next(schedulers.jobs(late))
+    made = physim.render(late, tmp_path)
+    before = _files(tmp_path)
+    Journal(tmp_path).begin(json.loads(late.to_json()), {})
+    assert schedulers.make_shard(late.to_json(), str(tmp_path), job) == made.shards[0]
+    assert _files(tmp_path) == before
+    draw, renewed = schedulers._block, []
+
+    def overwrite() -> None:
+        if not renewed:
+            renewed.append(True)
+            physim.render(other, tmp_path, overwrite=True)
+
+    def block(*arguments):
+        overwrite()
+        return draw(*arguments)
+
+    if when == "while it draws":
+        monkeypatch.setattr(schedulers, "_block", block)
+    else:
+        overwrite()
+    with pytest.raises(ShardError, match=r"not being made into this|cannot be written"):
+        schedulers.make_shard(late.to_json(), str(tmp_path), job)
+    assert renewed
+    assert verify(tmp_path).ok
+    assert physim.open(tmp_path).recipe == other
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_no_scheduler_at_the_address(tmp_path):
