@@ -271,7 +271,7 @@ CHANGES = {
     "friction": ({"friction": 0.1}, {"integrator": "gauss_radau", "name": "mine+friction"}),
     "n": ({"n": 5}, {"n_test": 1, "name": "mine"}),
     "style": ({"style": "dm"}, {"half_width": 1.25 + np.sqrt(0.75 / np.pi)}),
-    "frames": ({"frames": 4000, "n": 1, "n_test": 0}, {"shard_size": 1398}),
+    "frames": ({"frames": 4000, "n": 1, "n_test": 0}, {"shard_size": 1376}),
     "m": ({"parameters": {"m": 2.0}}, {"name": "mine+m"}),
     "radius": ({"initial": {"radius": 0.5}}, {"name": "mine+radius"}),
     "integrator": ({"integrator": "leapfrog"}, {"name": "mine+integrator"}),
