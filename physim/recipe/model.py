@@ -165,10 +165,12 @@ class Recipe(BaseModel):
             return made
         known, words = before.model_dump() if before else stated, []
         for key in cls.model_fields:
-            old, new = known.get(key), getattr(made, key)
-            if key in changes and key not in AMOUNTS and new != old:
-                entries = isinstance(new, dict) and isinstance(old, dict)
-                words += [x for x in new if old.get(x) != new[x]] if entries else [key]
+            was, now = known.get(key), getattr(made, key)
+            if key in changes and key not in AMOUNTS and now != was:
+                if isinstance(now, dict) and isinstance(was, dict):
+                    words += [entry for entry in now if was.get(entry) != now[entry]]
+                else:
+                    words.append(key)
         return made.model_copy(update={"name": "+".join([made.name, *words])})
 
     def _stated(self) -> dict[str, Any]:
