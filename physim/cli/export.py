@@ -38,6 +38,6 @@ def command(path: Path, format_name: str, out: Path, quiet: bool) -> None:
     dataset = open_dataset(path)
     export(dataset, format_name, out)
     if not quiet:
-        files = [file for file in out.rglob("*") if file.is_file()]
+        files = [file for split in dataset.splits for file in (out / split).glob("[!.]*")]
         size = sum(file.stat().st_size for file in files) / 1e6
-        click.echo(f"{out}: {len(files) - 1:,} {format_name} files, {size:,.1f} MB")
+        click.echo(f"{out}: {len(files):,} {format_name} files, {size:,.1f} MB")

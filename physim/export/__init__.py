@@ -13,6 +13,10 @@ from pathlib import Path
 
 from physim.dataset import Dataset
 from physim.errors import RecipeError, ShardError, unknown
+from physim.shards.manifest import MANIFEST
+
+SOURCE = "manifest.source.json"
+"""The manifest of the data set, in the folder of an export."""
 
 FORMATS = {
     "npz": ("physim.export.npz", "One NumPy archive a shard, all arrays by name."),
@@ -43,7 +47,8 @@ def export(
         The folder.
 
     Raises:
-        RecipeError: There is no such format, or its library is not installed.
+        RecipeError: There is no such format, its library is not installed, or the folder holds
+            another export.
         ShardError: A shard is damaged, or a file cannot be written.
     """
     if format not in FORMATS:
@@ -53,7 +58,15 @@ def export(
         raise RecipeError(f"out: got '{out}', which is the data set itself; choose another folder")
     module = importlib.import_module(FORMATS[format][0])
     done = 0
+    names = {
+        folder / name / (path.stem + module.SUFFIX)
+        for name, split in dataset.splits.items()
+        for path in split.paths
+    }
+    _check_folder(folder, dataset.path / MANIFEST, names)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(dataset.path / MANIFEST, folder / SOURCE)  # first: whose files these are
         for name, split in dataset.splits.items():
             (folder / name).mkdir(parents=True, exist_ok=True)
             for number, start in enumerate(split.starts):
@@ -68,9 +81,25 @@ def export(
                 done += rows.stop - rows.start
                 if progress:
                     progress(done)
-        shutil.copyfile(dataset.path / "manifest.json", folder / "manifest.source.json")
     except OSError as error:
         if isinstance(error, ShardError):
             raise
         raise ShardError(f"out: cannot write to '{out}' ({error.strerror or error})") from error
     return folder
+
+
+def _check_folder(folder: Path, source: Path, names: set[Path]) -> None:
+    """Refuse a folder with an export of another data set, or of this one in another format.
+
+    Arguments:
+        folder: Where to.
+        source: Manifest of the data set.
+        names: Files that will be written.
+    """
+    before = folder / SOURCE
+    suffixes = {importlib.import_module(module).SUFFIX for module, _ in FORMATS.values()}
+    others = {path for path in folder.glob("*/[!.]*") if path.suffix in suffixes} - names
+    if others or (before.is_file() and before.read_bytes() != source.read_bytes()):
+        raise RecipeError(
+            f"out: got '{folder}', which holds another export; choose another folder"
+        )

@@ -176,7 +176,7 @@ def _checks(verification: Verification | None) -> str:
             '<p class="good">Verified when this page was made: '
             f"{verification.shards:,} files against their checksums, "
             f"{verification.trajectories:,} trajectories against their energies and parameters, "
-            f"{verification.redrawn:,} of them made again and compared frame by frame. "
+            f"{verification.made_again:,} of them made again and compared frame by frame. "
             "Every promise holds.</p>"
         )
     found = "".join(

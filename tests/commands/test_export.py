@@ -14,7 +14,7 @@ import pytest
 import physim
 from physim.cli import cli
 from physim.command_line import run
-from physim.errors import ShardError
+from physim.errors import RecipeError, ShardError
 from physim.export import FORMATS, export
 
 
@@ -171,3 +171,15 @@ def test_a_missing_library_names_the_extra(opened, tmp_path, monkeypatch, capsys
     out = str(tmp_path / "out")
     assert _run(monkeypatch, "export", str(opened.path), "--format", "parquet", "-o", out) == 2
     assert "pip install 'physim[export]'" in capsys.readouterr().err
+
+
+def test_another_export_in_the_folder_is_left_alone(opened, tmp_path):
+    """Of other data, or of these in another format; the same again goes where it was."""
+    export(opened, "npz", tmp_path / "out")
+    first = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    physim.render(system="pendulum", n=3, n_test=1, frames=2, resolution=8, out=tmp_path / "other")
+    for dataset, form in ((physim.open(tmp_path / "other"), "npz"), (opened, "webdataset")):
+        with pytest.raises(RecipeError, match="which holds another export; choose another folder"):
+            export(dataset, form, tmp_path / "out")
+    assert all(path.read_bytes() == content for path, content in first.items())
+    export(opened, "npz", tmp_path / "out")

@@ -53,7 +53,7 @@ def test_what_is_rendered_is_as_promised(plain, coloured, tmp_path):
             found = verify(folder, deep, ticks.append)
             assert found.ok, found.findings
             assert (found.shards, found.trajectories) == (3, 50)
-            assert found.redrawn == (50 if deep else SAMPLE + SAMPLE + 5)
+            assert found.made_again == (50 if deep else SAMPLE + SAMPLE + 5)
             assert ticks[-1] == 50
             assert found.energy_error is not None
             said = max(shard.energy_error for shard in manifest.read(folder).shards)
@@ -168,7 +168,7 @@ def test_energy_is_conserved_as_the_manifest_says(copy):
 def test_each_frame_is_drawn_once(plain, monkeypatch):
     draw, drawn = Style.draw, []
     monkeypatch.setattr(Style, "draw", lambda *args: drawn.append(len(args[1])) or draw(*args))
-    assert verify(plain, deep=True).redrawn == sum(drawn) == 50
+    assert verify(plain, deep=True).made_again == sum(drawn) == 50
 
 
 def test_a_sample_is_a_sample(copy):
@@ -327,6 +327,36 @@ def test_a_set_that_says_less_than_its_recipe(copy):
     assert "data set: manifest: 25 train trajectories, not as in the recipe" in said
 
 
+def test_an_energy_error_that_the_manifest_makes_up(copy):
+    """Larger than that of the states, too."""
+    whole = manifest.read(copy)
+    wrong = [shard.model_copy(update={"energy_error": 1.0}) for shard in whole.shards[:1]]
+    manifest.write(copy, whole.model_copy(update={"shards": [*wrong, *whole.shards[1:]]}))
+    (finding,) = verify(copy).findings
+    assert str(finding).startswith("train/00000.h5, trajectory ")
+    assert str(finding).endswith("the manifest says 1.0e+00")
+
+
+def test_a_split_that_no_recipe_makes(copy):
+    whole = manifest.read(copy)
+    shards = [
+        shard.model_copy(
+            update={"name": shard.name.replace("test", "val"), "split": "val"}
+            if shard.split == "test"
+            else {}
+        )
+        for shard in whole.shards
+    ]
+    (copy / "test").rename(copy / "val")
+    counts = {"train": 45, "val": 5}
+    manifest.write(copy, whole.model_copy(update={"shards": shards, "counts": counts}))
+    said = [str(finding) for finding in verify(copy).findings]
+    assert said == [
+        "data set: manifest: split 'val' is none that the recipe makes",
+        "val/00000.h5: attribute split: got 'test', expected 'val'",
+    ]
+
+
 def _run(monkeypatch, *arguments: str) -> int:
     monkeypatch.setattr("sys.argv", ["physim", *arguments])
     return run(cli)
@@ -338,7 +368,7 @@ def test_exit_status_and_output(copy, monkeypatch, capsys):
     assert _run(monkeypatch, "verify", str(copy), "--json", "--deep") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ok"] is True
-    assert found["redrawn"] == 50
+    assert found["made_again"] == 50
     (copy / "test" / "00000.h5").write_bytes(b"")
     assert _run(monkeypatch, "verify", str(copy)) == 1
     printed = capsys.readouterr().out
