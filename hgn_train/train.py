@@ -26,6 +26,7 @@ from hgn_train import checkpoint, convolution, data, models, step
 from hgn_train.checkpoint import Checkpoint
 from hgn_train.conditions import (
     deterministic,
+    deterministic_cublas,
     flushed_denormals,
     full_float32,
     keep_memory,
@@ -131,6 +132,8 @@ def fit(
     device = torch.device("cpu" if cpu else "cuda")
     settings = settings.decided(load(run).train.precision if resume else precision_of(device))
     t = settings.train
+    if t.deterministic and not cpu:
+        deterministic_cublas()
     precision: Any = t.precision
     fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
     fabric.launch()
