@@ -11,19 +11,26 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from hgn_train import files
 from physim.errors import PhysimError
 
 
 def keep(run: Path, results: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `evaluation.json` and `evaluation.npz`.
+    """Write `evaluation.npz` and, when that is whole, `evaluation.json`.
 
     Arguments:
         run: Folder of the run.
         results: Numbers.
         arrays: What pictures are drawn from.
+
+    Raises:
+        PhysimError: The disk is full, or the folder cannot be written.
     """
-    (run / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
-    np.savez_compressed(run / "evaluation.npz", **arrays)  # type: ignore[arg-type]
+    with files.writing(run):
+        run.mkdir(exist_ok=True)
+    with files.written(run / "evaluation.npz") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    files.write(run / "evaluation.json", json.dumps(results, indent=2) + "\n")
 
 
 def numbers(run: Path) -> dict[str, Any]:

@@ -84,7 +84,6 @@ def evaluate(
     results["rollout"], arrays = judge_rollouts(motion, source, n, duration)
     results["seconds"] = time.perf_counter() - started
     place = elsewhere.folder_of(run, settings.data, results["data"])
-    place.mkdir(exist_ok=True)
     keep(place, results, arrays)
     return results
 

@@ -441,6 +441,28 @@ def test_frames_backward_in_time_are_refused(tmp_path, capsys):
     )
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fit", "--data", "DATA", "--preset", "test", "--out", "OUT"],
+        ["fit", "--data", "DATA", "--model", "hnn", "--out", "OUT"],
+        ["fit", "--target", "DATA", "--model", "nhf", "--out", "OUT"],
+        ["auto", "--data", "DATA", "--preset", "test", "--out", "OUT"],
+        ["evaluate", "RUN", "--data", "DATA"],
+    ],
+)
+def test_data_with_nothing_to_judge_on_are_refused(words, tiny_run, tmp_path, capsys):
+    import physim
+
+    folder, out = tmp_path / "data", tmp_path / "out"
+    physim.render("hgn/mass_spring", folder, n=40, n_test=0, frames=10, resolution=16)
+    places = {"DATA": folder, "OUT": out, "RUN": tiny_run}
+    status, _, err = run(capsys, *[places.get(word, word) for word in words])
+    assert status == 2
+    assert err == f"Error: {folder}: the test split holds no trajectory, expected n_test from 1\n"
+    assert not out.exists()
+
+
 def test_the_help_of_fit_names_what_there_is(capsys):
     from hgn_train.models import MODELS
     from physim.recipe import recipes

@@ -109,7 +109,9 @@ def test_a_condition_holds_until_the_last_thread_has_done(hold, look, usual, wan
 def test_another_number_of_threads_meanwhile_is_refused():
     with (
         conditions.threads(2),
-        pytest.raises(PhysimError, match="threads: got 3, expected 2, which a training in another"),
+        pytest.raises(
+            PhysimError, match="threads: got 3, expected 2, which a training in another"
+        ),
         conditions.threads(3),
     ):
         pass

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+import physim
 from hgn_train import checkpoint, settings, train
 from hgn_train.presets import changes, settings_of
 from physim.errors import PhysimError
@@ -65,6 +67,31 @@ def test_resumed_is_bit_identical(tiny_data, tmp_path, objective):
     assert (stopped / "metrics.jsonl").read_text() == whole_curve
     again = train.fit(whole, stopped, resume=True, accelerator="cpu")  # nothing is left to do
     assert again.share_explained == outcome.share_explained
+
+
+def test_other_data_of_the_same_name_are_refused(tmp_path):
+    """Resumed with them a training would not be what one without an end had been."""
+    folder, run = tmp_path / "data", tmp_path / "run"
+
+    def render(seed):
+        shutil.rmtree(folder, ignore_errors=True)
+        physim.render(
+            "hgn/mass_spring", folder, n=32, n_test=4, frames=10, resolution=16, seed=seed
+        )
+
+    render(0)
+    chosen = settings_of("test", str(folder), train={"steps": 2, "log_every": 1})
+    train.fit(chosen, run, accelerator="cpu")
+    render(0)  # the same again
+    assert train.fit(chosen, run, resume=True, accelerator="cpu").step == 2
+    render(1)
+    with pytest.raises(PhysimError, match=f"{folder}: holds other data than {run} was trained on"):
+        train.fit(chosen, run, resume=True, accelerator="cpu")
+    path = run / "checkpoints" / checkpoint.LAST
+    older = checkpoint.read(path)
+    del older.facts["data"]  # older checkpoints hold none
+    checkpoint.write(path, older)
+    assert train.fit(chosen, run, resume=True, accelerator="cpu").step == 2
 
 
 def test_trainings_in_threads_do_not_meet(tiny_data, tmp_path):
