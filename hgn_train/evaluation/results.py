@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,27 @@ import numpy as np
 
 from hgn_train import files
 from physim.errors import PhysimError
+
+OPTIONAL = ("settings", "spline_flow")
+"""Results that hold no numbers which may be undefined, or none at all."""
+
+
+def _to_null(value: Any) -> Any:
+    """With None for all that JSON has no number for: what is undefined, or diverges."""
+    if isinstance(value, Mapping):
+        return {name: _to_null(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_null(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _from_null(value: Any) -> Any:
+    """With nan for None."""
+    if isinstance(value, dict):
+        return {name: _from_null(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_from_null(entry) for entry in value]
+    return math.nan if value is None else value
 
 
 def keep(run: Path, results: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
@@ -30,7 +52,9 @@ def keep(run: Path, results: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
         run.mkdir(exist_ok=True)
     with files.written(run / "evaluation.npz") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    files.write(run / "evaluation.json", json.dumps(results, indent=2) + "\n")
+    files.write(
+        run / "evaluation.json", json.dumps(_to_null(results), indent=2, allow_nan=False) + "\n"
+    )
 
 
 def numbers(run: Path) -> dict[str, Any]:
@@ -49,8 +73,11 @@ def numbers(run: Path) -> dict[str, Any]:
     if not path.is_file():
         raise PhysimError(f"{run}: not evaluated yet; expected `hgn-train evaluate {run}` first")
     try:
-        results: dict[str, Any] = json.loads(path.read_text())
-        whole = "system" in results and "model" in results["settings"]
+        kept: dict[str, Any] = json.loads(path.read_text())
+        whole = "system" in kept and "model" in kept["settings"]
+        results = {
+            name: value if name in OPTIONAL else _from_null(value) for name, value in kept.items()
+        }
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:

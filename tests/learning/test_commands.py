@@ -142,6 +142,23 @@ def test_auto_renders_trains_and_reports(tmp_path, capsys, monkeypatch):
     assert "holds a run with other settings" in err
 
 
+@pytest.mark.parametrize("told", [{"RANK": "1", "LOCAL_RANK": "1"}, {"LOCAL_RANK": "1"}])
+@pytest.mark.parametrize("command", ["auto", "fit"])
+def test_only_the_first_process_reports(command, told, tiny_data, tmp_path, capsys, monkeypatch):
+    """Of those that torchrun or Fabric starts for one training, each running the same command."""
+    from hgn_train import evaluation, train
+
+    outcome = train.Outcome(0, 20, "", "", 0.1, 0.5, 1.0)
+    monkeypatch.setattr(train, "fit", lambda *words, **settings: outcome)
+    monkeypatch.setattr(evaluation, "find", lambda model: pytest.fail("evaluated"))
+    for name, number in told.items():
+        monkeypatch.setenv(name, number)
+    words = [command, "--data", tiny_data, "--preset", "test", "--out", tmp_path / "run"]
+    status, out, err = run(capsys, *words, "--device", "cpu", "-q")
+    assert status == 0, err
+    assert "20 steps" not in out
+
+
 def test_help_is_instant_and_complete():
     for name in cli.COMMANDS:
         assert cli.cli.get_command(None, name).help
