@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import physim
 from hgn_train import cli, paper
 from hgn_train import figures as drawing
 from hgn_train.paper import areas, page, rollouts, runs, systems, trainings
 from hgn_train.paper.figure import Material, Need
 from hgn_train.presets import settings_of
 from physim.command_line import run as run_command
+from physim.errors import PhysimError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 
@@ -204,6 +206,31 @@ def test_bad_input(name, tmp_path, capsys, monkeypatch):
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("system", "changes", "message"),
+    [
+        ("mass_spring", {"initial": {"sampler": "annulus", "radius": 0.7}}, ""),
+        (
+            "pendulum",
+            {"parameters": {"m": {"uniform": [0.5, 1.0]}}},
+            "expected the same parameters",
+        ),
+        ("two_body", {"parameters": {"m": [1.0, 2.0]}}, "and masses and G of 1"),
+        ("two_body", {"initial": {"sampler": "square"}}, "not drawn by their radius"),
+    ],
+)
+def test_level_sets_are_those_of_the_data(system, changes, message, tmp_path):
+    small = {"n": 6, "n_test": 1, "frames": 3, "resolution": 16}
+    physim.render(f"hgn/{system}", tmp_path / system, **small, **changes)
+    material = Material(tmp_path, (system,), ())
+    if message:
+        with pytest.raises(PhysimError, match=f"{system}: .*{message}"):
+            systems.draw(material)
+    else:
+        name = physim.open(tmp_path / system).recipe.name
+        assert f"the recipes `{name}`, seed 0, " in systems.draw(material).caption
 
 
 def test_the_best_run_is_shown(judged_runs, tmp_path):
