@@ -75,14 +75,11 @@ def numbers(run: Path) -> dict[str, Any]:
     try:
         kept: dict[str, Any] = json.loads(path.read_text())
         whole = "system" in kept and "model" in kept["settings"]
-        results = {
-            name: value if name in OPTIONAL else _from_null(value) for name, value in kept.items()
-        }
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
         raise _damaged(path)
-    return results
+    return {name: kept[name] if name in OPTIONAL else _from_null(kept[name]) for name in kept}
 
 
 def load(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
