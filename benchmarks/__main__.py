@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import sys
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.measure import machine, save
+from benchmarks.measure import between, machine, save
 
 PARTS = ("render", "read", "deflate", "train", "step", "processes")
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -46,10 +45,8 @@ def machine_line() -> str:
 
 
 def _renew(name: str, tables: str) -> None:
-    page = PAGE.read_text()
-    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-    found = re.sub(pattern, lambda m: f"{m[1]}{tables.strip()}\n{m[2]}", page, flags=re.DOTALL)
-    PAGE.write_text(found)
+    PAGE.write_text(between(PAGE.read_text(), name, f"{tables.strip()}\n"))
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

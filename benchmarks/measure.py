@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,16 +33,18 @@ class Run:
 
 def process(arguments: Sequence[str]) -> Run:
     """Run `python -m …` once; its exit status must be 0."""
-    began = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, "-m", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        message = child.stderr.read().decode() if child.stderr else ""
-        raise RuntimeError(f"{' '.join(arguments)}: exit status {child.returncode}: {message}")
+    with tempfile.TemporaryFile() as said:  # a pipe that nobody reads fills up
+        began = time.perf_counter()
+        child = subprocess.Popen(
+            [sys.executable, "-m", *arguments], stdout=subprocess.DEVNULL, stderr=said
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - began
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            said.seek(0)
+            message = said.read().decode(errors="replace")
+            raise RuntimeError(f"{' '.join(arguments)}: exit status {child.returncode}: {message}")
     scale = 1e6 if sys.platform == "darwin" else 1e3
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale)
 
@@ -114,6 +118,15 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def between(page: str, name: str, content: str) -> str:
+    """A page with the content between the markers of that name."""
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    text, found = re.subn(pattern, lambda m: f"{m[1]}{content}{m[2]}", page, flags=re.DOTALL)
+    if not found:
+        raise ValueError(f"the page has no lines '<!-- {name} -->' and '<!-- /{name} -->'")
+    return text
 
 
 def save(name: str, results: dict[str, Any]) -> Path:

@@ -30,7 +30,7 @@ from torch.nn import functional
 
 from hgn_train import integrators
 from hgn_train.gpu import rollouts
-from hgn_train.hamiltonian import Joint, Separable, Unfolded
+from hgn_train.hamiltonian import Joint, Separable, Unfolded, UnfoldedSum
 from hgn_train.integrators import DRIFT, KICK, Integrator, Moves
 
 
@@ -80,7 +80,9 @@ def states(
         if found is not None:
             return found
     hamiltonian = network.unfolded()
-    parts = hamiltonian.parts
+    parts = None
+    if isinstance(hamiltonian, UnfoldedSum):
+        parts = (hamiltonian.potential, hamiltonian.kinetic)
     written = parts is not None and all(part.layers for part in parts)
     if parts is None or moves is None or not written or not torch.is_grad_enabled():
         return integrators.rollout(integrator, hamiltonian, q, p, dt, forward, backward)

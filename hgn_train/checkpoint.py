@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hgn_train import models, settings
+from hgn_train import files, models, settings
 from hgn_train.conditions import full_float32
 from physim.errors import PhysimError
 
@@ -74,17 +73,9 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         "facts": json.dumps(checkpoint.facts),
         "checksum": checksum(tensors),
     }
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with files.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(save(tensors, header))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise PhysimError(f"{path}: cannot be written ({error.strerror})") from None
+    files.write(path, save(tensors, header))
 
 
 def read(path: Path) -> Checkpoint:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
+
+from physim.errors import PhysimError
 
 
 @contextlib.contextmanager
@@ -28,36 +33,84 @@ def stop_signals() -> Iterator[list[str]]:
             signal.signal(number, handler)
 
 
-@contextlib.contextmanager
-def deterministic(wanted: bool) -> Iterator[None]:
+class Shared:
+    """A setting of the whole process, which trainings in threads hold together.
+
+    The first puts it in force, the last puts back what was before. PyTorch has some of them once a
+    thread, so each thread sets it for itself.
+
+    Arguments:
+        name: For errors.
+        get: What it is now.
+        put: Change it.
+    """
+
+    def __init__(self, name: str, get: Callable[[], int], put: Callable[[int], None]) -> None:
+        self.name, self.get, self.put = name, get, put
+        self.holders, self.value, self.before = 0, 0, 0
+        self.lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def held(self, wanted: int) -> Iterator[None]:
+        """In force meanwhile, or left alone where it is 0.
+
+        Raises:
+            PhysimError: A training in another thread has another one.
+        """
+        if not wanted:
+            yield
+            return
+        with self.lock:
+            if not self.holders:
+                self.value, self.before = wanted, self.get()
+            elif wanted != self.value:
+                raise PhysimError(
+                    f"{self.name}: got {wanted}, expected {self.value}, which a training in "
+                    "another thread of this process has"
+                )
+            self.put(wanted)
+            self.holders += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.holders -= 1
+                if not self.holders:
+                    self.put(self.before)
+
+
+_deterministic = Shared(
+    "deterministic",
+    torch.are_deterministic_algorithms_enabled,
+    lambda value: torch.use_deterministic_algorithms(bool(value)),
+)
+_threads = Shared("threads", torch.get_num_threads, torch.set_num_threads)
+
+
+def deterministic(wanted: bool) -> AbstractContextManager[None]:
     """Only deterministic algorithms while training, if wanted."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(wanted or before)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
+    return _deterministic.held(wanted)
 
 
-@contextlib.contextmanager
-def threads(wanted: int) -> Iterator[None]:
+def threads(wanted: int) -> AbstractContextManager[None]:
     """So many threads while training, if wanted."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return _threads.held(wanted)
+
+
+def deterministic_cublas() -> None:
+    """Have cuBLAS repeat its sums; it reads this as it starts, and PyTorch demands it."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @contextlib.contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Numbers below 1e-38 as 0 while training: they are slow on a CPU."""
+    """Numbers below 1e-38 as 0 while training: they are slow on a CPU. Each thread has its own."""
+    before = not torch.tensor(1e-39)  # nothing tells, but this is 0 where they are
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(before)
 
 
 def precision_of(device: torch.device) -> Literal["bf16-mixed", "32-true"]:

@@ -12,20 +12,20 @@ trajectories of a pool are shuffled among each other.
 
 from __future__ import annotations
 
-import os
+import hashlib
 import threading
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import physim
+from hgn_train.memory import free_memory, shared, tensor_ready
 from hgn_train.seeds import Purpose, seed_of
 from physim.errors import PhysimError, unknown
 
@@ -61,6 +61,12 @@ class Source:
     resolution: int
     channels: int
 
+    @property
+    def fingerprint(self) -> str:
+        """Of all files and so of the recipe, which each of them holds."""
+        sums = [f"{shard.name} {shard.sha256}" for shard in self.dataset.manifest.shards]
+        return hashlib.blake2b("\n".join(sums).encode(), digest_size=16).hexdigest()
+
 
 def open_source(folder: str | Path) -> Source:
     """Open a data set.
@@ -72,9 +78,11 @@ def open_source(folder: str | Path) -> Source:
         The data set with its shape.
 
     Raises:
-        PhysimError: There is none, or it is damaged.
+        PhysimError: There is none, it is damaged, or has no trajectory to judge on.
     """
     dataset = physim.open(folder)
+    if not len(dataset.splits.get("test", ())):
+        raise PhysimError(f"{folder}: the test split holds no trajectory, expected n_test from 1")
     _, frames, height, width, channels = dataset.train.image.shape
     if height != width:
         raise PhysimError(f"{folder}: got frames of {height}×{width} pixels, expected square ones")
@@ -156,7 +164,9 @@ class Batches:
         self._reader = ThreadPoolExecutor(1, "hgn-train-read")
         self._orders: dict[int, tuple[Tensor, Tensor]] = {}
         self._drawing = threading.Lock()
-        size = sum(_bytes(getattr(split, name), self.n) for name in names)
+        arrays = {name: getattr(split, name) for name in names}
+        self._series = {name for name in names if is_series(arrays[name])}
+        size = sum(self.n * (array.nbytes // len(array)) for array in arrays.values())
         self.resident: dict[str, Tensor] | None = None
         if size <= SHARE_OF_MEMORY * free_memory(device):
             which = (first, first + self.n)
@@ -207,7 +217,7 @@ class Batches:
         else:
             rows, place = np.unique(index.numpy() + self.first, return_inverse=True)
             arrays = {
-                name: torch.from_numpy(_tensor_ready(getattr(self.split, name)[rows])[place]).to(
+                name: torch.from_numpy(tensor_ready(getattr(self.split, name)[rows])[place]).to(
                     self.device
                 )
                 for name in self.names
@@ -220,9 +230,7 @@ class Batches:
             window = window.to(self.device, non_blocking=True)
             row = torch.arange(len(window), device=self.device)[:, None]
             arrays = {
-                name: array[row, window]
-                if array.ndim > 1 and array.shape[1] == self.length
-                else array
+                name: array[row, window] if name in self._series else array
                 for name, array in arrays.items()
             }
         return arrays
@@ -260,7 +268,7 @@ class Batches:
         rows = order[number * self._pool_size : (number + 1) * self._pool_size].sort().values
         arrays = {
             name: torch.from_numpy(
-                _tensor_ready(getattr(self.split, name)[rows.numpy() + self.first])
+                tensor_ready(getattr(self.split, name)[rows.numpy() + self.first])
             )
             for name in self.names
         }
@@ -291,7 +299,6 @@ class TrajectoryWindows(torch.utils.data.Dataset[dict[str, Tensor]]):
         for name in names:
             if name not in split.names:
                 raise PhysimError(unknown("names", name, split.names))
-        self.length = length
         self.starts = range(0, length - self.frames + 1, stride)
         self.split, self.names = split, tuple(names)
 
@@ -305,59 +312,20 @@ class TrajectoryWindows(torch.utils.data.Dataset[dict[str, Tensor]]):
         start = self.starts[window]
         example = {}
         for name in self.names:
-            array = np.asarray(getattr(self.split, name)[row])
-            if array.ndim and len(array) == self.length:
+            stored = getattr(self.split, name)
+            array = np.asarray(stored[row])
+            if is_series(stored):
                 array = array[start : start + self.frames]
-            example[name] = torch.from_numpy(_tensor_ready(array).reshape(array.shape).copy())
+            example[name] = torch.from_numpy(tensor_ready(array).reshape(array.shape).copy())
         return example
 
 
-def whole(split: Any, name: str, rows: tuple[int, int], device: torch.device) -> Tensor:
-    """Rows of an array, from one up to another, on the device."""
-    array = np.asarray(getattr(split, name)[slice(*rows)])
-    return torch.from_numpy(_tensor_ready(array)).to(device)
-
-
-_held: WeakValueDictionary[Hashable, Tensor] = WeakValueDictionary()
-_reading: dict[Hashable, threading.Lock] = {}
-_looking = threading.Lock()
-
-
-def shared(split: Any, name: str, rows: tuple[int, int], device: torch.device) -> Tensor:
-    """As `whole`, but read once for all trainings of this process that hold it at a time."""
-    files = tuple((path, path.stat().st_mtime_ns) for path in split.paths)
-    key = (files, name, rows, str(device))
-    with _looking:
-        mine = _reading.setdefault(key, threading.Lock())
-    with mine:
-        found = _held.get(key)
-        if found is None:
-            found = whole(split, name, rows, device)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)  # others use it on streams of their own
-            _held[key] = found
-    return found
+def is_series(array: Any) -> bool:
+    """Whether an array of a split has an entry a frame."""
+    return "time" in array.dimensions[1:2]
 
 
 def slices(n: int, size: int) -> Iterator[slice]:
     """From 0 to n in slices of at most `size`."""
     for start in range(0, n, size):
         yield slice(start, min(n, start + size))
-
-
-def free_memory(device: torch.device) -> float:
-    """Bytes that are free on a device."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    name = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
-    return float(os.sysconf(name) * os.sysconf("SC_PAGE_SIZE"))
-
-
-def _bytes(array: Any, n: int) -> int:
-    return n * int(np.prod(array.shape[1:])) * np.dtype(array.dtype).itemsize
-
-
-def _tensor_ready(array: np.ndarray) -> np.ndarray:
-    """Networks compute in float32; images stay bytes."""
-    array = np.ascontiguousarray(array)
-    return array.astype(np.float32) if array.dtype == np.float64 else array

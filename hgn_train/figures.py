@@ -84,19 +84,29 @@ def rollout_rows(results: Results, arrays: Arrays, trajectory: int) -> bytes:
         ("reconstruction", arrays["test_drawn"][trajectory]),
     ]
     if "beyond" in results:
-        n = results["splits"]["test"]["per_frame"]
-        zero = -results["beyond"]["first_frame"]
-        before = slice(max(0, zero - len(n)), zero + 1)
-        rows += [
-            ("true, backward", arrays["beyond_images"][trajectory][before][::-1]),
-            ("model, backward", arrays["beyond_drawn"][trajectory][before][::-1]),
-        ]
+        true, drawn = backward(results, arrays, trajectory)
+        rows += [("true, backward", true), ("model, backward", drawn)]
         for speed, name in (("2.0", "double speed"), ("0.5", "half speed")):
             rows += [
                 (f"true, {name}", arrays[f"speed_{speed}_images"][trajectory]),
                 (f"model, {name}", arrays[f"speed_{speed}_drawn"][trajectory]),
             ]
     return labelled(rows)
+
+
+def backward(results: Results, arrays: Arrays, trajectory: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frames backward in time from that of the inferred state, true and drawn, one rollout long.
+
+    Arguments:
+        results: Of a judged run that was followed beyond the data.
+        arrays: What was kept of it.
+        trajectory: Number of the test trajectory.
+    """
+    inferred = results["anchor"] - results["beyond"]["first_frame"]
+    length = len(results["splits"]["test"]["per_frame"])
+    shown = slice(max(0, inferred + 1 - length), inferred + 1)
+    true, drawn = (arrays[f"beyond_{kind}"][trajectory][shown] for kind in ("images", "drawn"))
+    return true[::-1], drawn[::-1]
 
 
 def sample_rows(arrays: Arrays, kind: str) -> bytes:

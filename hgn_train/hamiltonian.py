@@ -281,24 +281,12 @@ def convolutional_energy(
     return Energy(layers, activation, stiffness)
 
 
-class Separable(nn.Module):
-    """H(q, p) = T(p) + V(q).
-
-    Arguments:
-        kinetic: T.
-        potential: V.
-    """
+class GradientsOfSum:
+    """Gradients of H(q, p) = T(p) + V(q), which are those of its parts."""
 
     is_separable = True
-
-    def __init__(self, kinetic: Energy, potential: Energy) -> None:
-        super().__init__()
-        self.kinetic = kinetic
-        self.potential = potential
-
-    def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        """Energies, (batch,)."""
-        return self.kinetic(p) + self.potential(q)
+    kinetic: Energy | Unfolded
+    potential: Energy | Unfolded
 
     def dq(self, q: Tensor, p: Tensor) -> Tensor:
         """∂H/∂q = V'(q)."""
@@ -308,40 +296,20 @@ class Separable(nn.Module):
         """∂H/∂p = T'(p)."""
         return self.kinetic.gradient(p)
 
-    def chains(self) -> tuple[Chain, Chain]:
-        """V and T of flattened states, layer by layer."""
-        return self.potential.chain(), self.kinetic.chain()
-
-    def unfolded(self) -> Gradients:
-        """The gradients of flattened q and p."""
-        kinetic, potential = self.kinetic.unfolded(), self.potential.unfolded()
-        return Gradients(
-            True,
-            lambda q, p: potential.gradient(q),
-            lambda q, p: kinetic.gradient(p),
-            (potential, kinetic),
-        )
+    def gradients(self, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+        """∂H/∂q and ∂H/∂p."""
+        dp = self.dp(q, p)
+        return self.dq(q, p), dp
 
 
-class Joint(nn.Module):
-    """H(q, p) as one network of both.
-
-    Arguments:
-        energy: A function of q and p, joined along the axis after the batch.
-    """
+class GradientsAtOnce:
+    """Gradients of an H(q, p) that is one energy of both."""
 
     is_separable = False
-
-    def __init__(self, energy: Energy) -> None:
-        super().__init__()
-        self.energy = energy
-
-    def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        """Energies, (batch,)."""
-        return self.energy(torch.cat([q, p], 1))
+    energy: Energy | Unfolded
 
     def gradients(self, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-        """∂H/∂q and ∂H/∂p at once."""
+        """∂H/∂q and ∂H/∂p."""
         gradient = self.energy.gradient(torch.cat([q, p], 1))
         return gradient[:, : q.shape[1]], gradient[:, q.shape[1] :]
 
@@ -353,28 +321,68 @@ class Joint(nn.Module):
         """∂H/∂p."""
         return self.gradients(q, p)[1]
 
-    def unfolded(self) -> Gradients:
-        """The gradients of flattened q and p."""
-        energy = self.energy.unfolded()
-        return Gradients(
-            False,
-            lambda q, p: energy.gradient(torch.cat([q, p], 1))[:, : q.shape[1]],
-            lambda q, p: energy.gradient(torch.cat([q, p], 1))[:, q.shape[1] :],
-        )
+
+class Separable(GradientsOfSum, nn.Module):
+    """H(q, p) = T(p) + V(q).
+
+    Arguments:
+        kinetic: T.
+        potential: V.
+    """
+
+    kinetic: Energy
+    potential: Energy
+
+    def __init__(self, kinetic: Energy, potential: Energy) -> None:
+        super().__init__()
+        self.kinetic = kinetic
+        self.potential = potential
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """Energies, (batch,)."""
+        return self.kinetic(p) + self.potential(q)
+
+    def chains(self) -> tuple[Chain, Chain]:
+        """V and T of flattened states, layer by layer."""
+        return self.potential.chain(), self.kinetic.chain()
+
+    def unfolded(self) -> UnfoldedSum:
+        """The same of flattened q and p."""
+        return UnfoldedSum(self.kinetic.unfolded(), self.potential.unfolded())
+
+
+class Joint(GradientsAtOnce, nn.Module):
+    """H(q, p) as one network of both.
+
+    Arguments:
+        energy: A function of q and p, joined along the axis after the batch.
+    """
+
+    energy: Energy
+
+    def __init__(self, energy: Energy) -> None:
+        super().__init__()
+        self.energy = energy
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """Energies, (batch,)."""
+        return self.energy(torch.cat([q, p], 1))
+
+    def unfolded(self) -> UnfoldedJoint:
+        """The same of flattened q and p."""
+        return UnfoldedJoint(self.energy.unfolded())
 
 
 @dataclass(frozen=True)
-class Gradients:
-    """What an integrator needs to know of an H.
+class UnfoldedSum(GradientsOfSum):
+    """What an integrator needs to know of a `Separable` with flattened states."""
 
-    Attributes:
-        is_separable: Whether H(q, p) = T(p) + V(q).
-        dq: ∂H/∂q of q and p.
-        dp: ∂H/∂p of q and p.
-        parts: V and T, where H is their sum.
-    """
+    kinetic: Unfolded
+    potential: Unfolded
 
-    is_separable: bool
-    dq: Callable[[Tensor, Tensor], Tensor]
-    dp: Callable[[Tensor, Tensor], Tensor]
-    parts: tuple[Unfolded, Unfolded] | None = None
+
+@dataclass(frozen=True)
+class UnfoldedJoint(GradientsAtOnce):
+    """What an integrator needs to know of a `Joint` with flattened states."""
+
+    energy: Unfolded

@@ -75,6 +75,11 @@ class Images:
         """Name of the system."""
         return self.source.system
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the data set."""
+        return self.source.fingerprint
+
     def train(
         self,
         names: Sequence[str],

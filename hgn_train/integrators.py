@@ -13,6 +13,8 @@ differentiated, compiled or captured as a whole.
 | rk4 | 4 | no | no | no | 8 |
 | midpoint | 2 | yes | yes | no | 16 |
 
+Of a joint H one evaluation gives both gradients, so that it needs half as many.
+
 *Reversible* means that a step of −dt undoes a step of dt. `midpoint` keeps both promises up to
 what its fixed-point iteration leaves, about (dt L / 2)^8 for a vector field of Lipschitz constant
 L.
@@ -46,6 +48,10 @@ class Hamiltonian(Protocol):
 
     def dp(self, q: Tensor, p: Tensor) -> Tensor:
         """∂H/∂p, of the shape of p."""
+        ...
+
+    def gradients(self, q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+        """∂H/∂q and ∂H/∂p of the same state, which one evaluation gives where H is joint."""
         ...
 
 
@@ -118,7 +124,8 @@ class Integrator:
 def _euler(
     hamiltonian: Hamiltonian, q: Tensor, p: Tensor, dt: Tensor | float, kept: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    return q + dt * hamiltonian.dp(q, p), p - dt * hamiltonian.dq(q, p), None
+    dq, dp = hamiltonian.gradients(q, p)
+    return q + dt * dp, p - dt * dq, None
 
 
 def _symplectic_euler(
@@ -161,13 +168,15 @@ def _rk4(
     hamiltonian: Hamiltonian, q: Tensor, p: Tensor, dt: Tensor | float, kept: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """The classical Runge-Kutta method."""
-    q1, p1 = hamiltonian.dp(q, p), -hamiltonian.dq(q, p)
-    half_q, half_p = q + dt / 2 * q1, p + dt / 2 * p1
-    q2, p2 = hamiltonian.dp(half_q, half_p), -hamiltonian.dq(half_q, half_p)
-    half_q, half_p = q + dt / 2 * q2, p + dt / 2 * p2
-    q3, p3 = hamiltonian.dp(half_q, half_p), -hamiltonian.dq(half_q, half_p)
-    full_q, full_p = q + dt * q3, p + dt * p3
-    q4, p4 = hamiltonian.dp(full_q, full_p), -hamiltonian.dq(full_q, full_p)
+
+    def slope(q: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+        dq, dp = hamiltonian.gradients(q, p)
+        return dp, -dq
+
+    q1, p1 = slope(q, p)
+    q2, p2 = slope(q + dt / 2 * q1, p + dt / 2 * p1)
+    q3, p3 = slope(q + dt / 2 * q2, p + dt / 2 * p2)
+    q4, p4 = slope(q + dt * q3, p + dt * p3)
     return q + dt / 6 * (q1 + 2 * q2 + 2 * q3 + q4), p + dt / 6 * (p1 + 2 * p2 + 2 * p3 + p4), None
 
 
@@ -182,7 +191,7 @@ def _midpoint(iterations: int) -> Step:
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         middle_q, middle_p = q, p
         for _ in range(iterations):
-            dp, dq = hamiltonian.dp(middle_q, middle_p), hamiltonian.dq(middle_q, middle_p)
+            dq, dp = hamiltonian.gradients(middle_q, middle_p)
             middle_q, middle_p = q + dt / 2 * dp, p - dt / 2 * dq
         return 2 * middle_q - q, 2 * middle_p - p, None
 
@@ -260,13 +269,26 @@ def find(name: str, separable: bool = True) -> Integrator:
     if name not in INTEGRATORS:
         raise PhysimError(unknown("integrator", name, INTEGRATORS))
     integrator = INTEGRATORS[name]
+    check(integrator, separable)
+    return integrator
+
+
+def check(integrator: Integrator, separable: bool) -> None:
+    """Refuse an integrator that is wrong for a Hamiltonian.
+
+    Arguments:
+        integrator: Which.
+        separable: Whether the Hamiltonian is a sum T(p) + V(q).
+
+    Raises:
+        PhysimError: It is right only for those that are.
+    """
     if integrator.needs_separable and not separable:
         fits = [entry.name for entry in INTEGRATORS.values() if not entry.needs_separable]
         raise PhysimError(
-            f"integrator: got '{name}', which needs H = T(p) + V(q); "
+            f"integrator: got '{integrator.name}', which needs H = T(p) + V(q); "
             f"for a joint Hamiltonian expected one of {', '.join(fits)}"
         )
-    return integrator
 
 
 def rollout(
@@ -291,7 +313,11 @@ def rollout(
 
     Returns:
         q and p at `backward` + 1 + `forward` times; the given state is at index `backward`.
+
+    Raises:
+        PhysimError: The integrator is wrong for a Hamiltonian that does not separate.
     """
+    check(integrator, hamiltonian.is_separable)
     if isinstance(dt, Tensor):
         dt = dt.reshape(-1, *[1] * (q.ndim - 1))
     later = _states(integrator, hamiltonian, q, p, dt, forward)

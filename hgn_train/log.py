@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hgn_train import files
 from hgn_train.settings import TrainSettings
 from physim.kernels import Compiling
 
@@ -71,11 +72,13 @@ class Log:
         # what came after the checkpoint is done again
         kept = [line for line in lines(run) if line["step"] <= first] if first else []
         path = run / "metrics.jsonl"
-        path.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
-        self.lines = path.open("a")
-        self.board = SummaryWriter(
-            str(run / "tensorboard"), purge_step=first + 1 if first else None
-        )
+        files.write(path, "".join(f"{json.dumps(line)}\n" for line in kept))
+        with files.writing(path):
+            self.lines = path.open("a")
+        with files.writing(run / "tensorboard"):
+            self.board = SummaryWriter(
+                str(run / "tensorboard"), purge_step=first + 1 if first else None
+            )
         self.bar = tqdm(
             total=t.steps, initial=first, unit="step", disable=not progress, dynamic_ncols=True
         )
@@ -124,8 +127,9 @@ class Log:
         self.board.close()
 
     def _out(self, line: dict[str, Any]) -> None:
-        self.lines.write(json.dumps(line) + "\n")
-        self.lines.flush()
+        with files.writing(Path(self.lines.name)):
+            self.lines.write(json.dumps(line) + "\n")
+            self.lines.flush()
         for name, value in line.items():
             if name != "step":
                 self.board.add_scalar(name, value, line["step"])

@@ -7,6 +7,7 @@ fixed permutation; a density is sampled afresh for both parts, a data set has it
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,15 @@ class Points:
     def dimension(self) -> int:
         """Numbers in a point."""
         return self.first.shape[1]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all points."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.first, self.rest):
+            digest.update(f"{tuple(part.shape)}".encode())
+            digest.update(part.numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def collapse(self) -> str:

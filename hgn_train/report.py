@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hgn_train import evaluation
+from hgn_train import evaluation, files
 from hgn_train.evaluation import elsewhere
 from hgn_train.evaluation.results import load
 
@@ -37,17 +37,18 @@ def write(run: Path) -> Path:
         Path of the report.
 
     Raises:
-        PhysimError: The run has not been evaluated.
+        PhysimError: The run has not been evaluated, or its folder cannot be written.
     """
     from jinja2 import Environment
 
     results, arrays = load(run)
     judge = evaluation.find(results["settings"]["model"])
     folder = run / "pictures"
-    folder.mkdir(exist_ok=True)
+    with files.writing(folder):
+        folder.mkdir(exist_ok=True)
     pictures: list[dict[str, str]] = []
     for name, caption, content in judge.pictures(run, results, arrays):
-        (folder / name).write_bytes(content)
+        files.write(folder / name, content)
         kind = "gif" if name.endswith(".gif") else "png"
         address = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
         smooth = "" if name.startswith(PIXELS) else "smooth"
@@ -66,7 +67,7 @@ def write(run: Path) -> Path:
         )
     )
     path = run / "report.html"
-    path.write_text(page)
+    files.write(path, page)
     return path
 
 

@@ -230,10 +230,7 @@ def _cast(name: str, hint: Any, value: Any) -> Any:
                 return {"true": True, "false": False, "yes": True, "no": False}[value.lower()]
             return bool(value)
         if hint is int:
-            whole = int(float(value))
-            if float(value) != whole or abs(whole) > LARGEST:
-                raise ValueError
-            return whole
+            return _whole(value)
         if hint is float:
             number = float(value)
             if not math.isfinite(number):
@@ -245,6 +242,23 @@ def _cast(name: str, hint: Any, value: Any) -> Any:
     except (ValueError, KeyError, TypeError, OverflowError):
         wanted = wanted or f"a value of type {getattr(hint, '__name__', hint)}"
         raise PhysimError(f"{name}: got '{value}', expected {wanted}") from None
+
+
+def _whole(value: Any) -> int:
+    """A whole number, also as 2e3 or 2000.0: of these, beyond 2^53, not each one is exact."""
+    if not isinstance(value, float):
+        try:
+            whole = int(value)
+        except ValueError:
+            pass
+        else:
+            if abs(whole) > LARGEST:
+                raise ValueError
+            return whole
+    number = float(value)
+    if number != int(number) or abs(number) > 2**53:
+        raise ValueError
+    return int(number)
 
 
 LARGEST = 2**63 - 1

@@ -48,6 +48,11 @@ class States:
         return self.source.system
 
     @property
+    def fingerprint(self) -> str:
+        """Of the data set."""
+        return self.source.fingerprint
+
+    @property
     def collapse(self) -> str:
         """What a model does that has not learned."""
         return "every state moves in the same way"

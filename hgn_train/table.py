@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hgn_train import evaluation
+from hgn_train import evaluation, files
 from hgn_train.evaluation.elsewhere import is_of_other_data
 from hgn_train.evaluation.markdown import place
 from hgn_train.evaluation.results import numbers
@@ -63,8 +63,9 @@ def pictures(runs: Sequence[Path], path: Path) -> str:
     lines = []
     for kind, group in _groups(runs).items():
         for name, caption, content in kind.comparisons(group):
-            folder.mkdir(exist_ok=True)
-            (folder / name).write_bytes(content)
+            with files.writing(folder):
+                folder.mkdir(exist_ok=True)
+            files.write(folder / name, content)
             lines += ["", f"![{caption}]({folder.name}/{name})", "", f"*{caption}.*"]
     return "\n".join(lines) + "\n"
 
@@ -77,18 +78,18 @@ def write(path: Path, text: str) -> None:
         text: The table.
 
     Raises:
-        PhysimError: The file exists and has no markers.
+        PhysimError: The file exists and has no markers, or cannot be written.
     """
     block = f"{START}\n{text}{END}"
     if not path.exists():
-        path.write_text(f"# Results\n\n{block}\n")
+        files.write(path, f"# Results\n\n{block}\n")
         return
     content = path.read_text()
     before, start, rest = content.partition(START)
     _, end, after = rest.partition(END)
     if not start or not end:
         raise PhysimError(f"{path}: has no lines '{START}' and '{END}' to put the table between")
-    path.write_text(before + block + after)
+    files.write(path, before + block + after)
 
 
 def _groups(runs: Sequence[Path]) -> dict[Any, list[tuple[Path, dict[str, Any]]]]:

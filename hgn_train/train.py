@@ -22,10 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hgn_train import checkpoint, convolution, data, models, step
+from hgn_train import checkpoint, convolution, data, files, models, step
 from hgn_train.checkpoint import Checkpoint
 from hgn_train.conditions import (
     deterministic,
+    deterministic_cublas,
     flushed_denormals,
     full_float32,
     keep_memory,
@@ -131,6 +132,8 @@ def fit(
     device = torch.device("cpu" if cpu else "cuda")
     settings = settings.decided(load(run).train.precision if resume else precision_of(device))
     t = settings.train
+    if t.deterministic and not cpu:
+        deterministic_cublas()
     precision: Any = t.precision
     fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
     fabric.launch()
@@ -147,6 +150,7 @@ def fit(
     # data
     kind = models.find(settings.model)
     material = kind.open(settings.data, settings.network)
+    fingerprint = material.fingerprint
 
     # model: the same weights for the same seed, whatever was drawn before
     with _building, torch.random.fork_rng(devices=[]):
@@ -163,16 +167,22 @@ def fit(
     optimizer = step.adam(model, updates, t.learning_rate, t.weight_decay)
     first, best, share = 0, math.inf, math.nan
     sums: dict[str, Tensor] = {}
-    run.mkdir(parents=True, exist_ok=True)
+    with files.writing(run):
+        run.mkdir(parents=True, exist_ok=True)
     last = run / "checkpoints" / checkpoint.LAST
     if resume:
         saved, sums = restore(last, model, average, optimizer)
+        if saved.facts.get("data", fingerprint) != fingerprint:  # older ones say nothing
+            raise PhysimError(
+                f"{settings.data}: holds other data than {run} was trained on so far; expected "
+                "those, or a new run with another --out"
+            )
         first, best = saved.step, float(saved.facts["best"])
         share = float(saved.facts["share_explained"])
     elif last.is_file():
         raise PhysimError(f"{run}: holds a run already; expected a new folder, or --resume")
     if fabric.is_global_zero and not resume:
-        (run / "config.json").write_text(settings.to_json() + "\n")
+        files.write(run / "config.json", settings.to_json() + "\n")
 
     compiled: Any = torch.compile(model, fullgraph=True) if t.compile else model
     forward, backward = loss_of(fabric, compiled, optimizer)
@@ -193,6 +203,7 @@ def fit(
             content = snapshot(model, average, kept, sums)
             facts = {
                 "best": best,
+                "data": fingerprint,
                 "seed": t.seed,
                 "share_explained": share,
                 "system": material.system,
@@ -287,7 +298,7 @@ def write_timing(
         "device": name,
         "threads": used,
     }
-    path.write_text(json.dumps(facts) + "\n")
+    files.write(path, json.dumps(facts) + "\n")
 
 
 def schedule(t: TrainSettings, step: int) -> float:

@@ -106,11 +106,19 @@ TABLES = {"figures": figures_table, "systems": systems_table, "integrators": int
 
 
 def renewed(text: str) -> str:
-    """The page with each table as it is now."""
+    """The page with each table as it is now.
+
+    Raises:
+        ValueError: It has no place for one.
+    """
     for name, made in TABLES.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         content = made()
-        text = re.sub(pattern, lambda m, c=content: f"{m[1]}{c}{m[2]}", text, flags=re.DOTALL)
+        text, found = re.subn(
+            pattern, lambda m, c=content: f"{m[1]}{c}{m[2]}", text, flags=re.DOTALL
+        )
+        if not found:
+            raise ValueError(f"no lines '<!-- {name} -->' and '<!-- /{name} -->'")
     return text
 
 

@@ -81,7 +81,9 @@ def _row(run: Path, cell: Cell) -> dict[str, Any]:
         if path.is_file():
             row[name] = json.loads(path.read_text())
     if row["state"] == "evaluated":
-        row["evaluation"] = json.loads((run / "evaluation.json").read_text())
+        from hgn_train.evaluation.results import numbers
+
+        row["evaluation"] = numbers(run)
     return row
 
 

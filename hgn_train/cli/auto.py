@@ -94,9 +94,12 @@ def command(
     if resume and (own := settings.load(out)) != wanted.decided(own.train.precision):
         raise PhysimError(f"{out}: holds a run with other settings; expected another --out")
     outcome = train.fit(wanted, out, resume, accelerator=device, progress=not quiet)
-    click.echo(summary(outcome, out))
+    if options.is_first():
+        click.echo(summary(outcome, out))
     if outcome.stopped:
         return 143 if outcome.stopped == "SIGTERM" else 130
+    if not options.is_first():
+        return 0
 
     started = time.perf_counter()
     click.echo("evaluating")

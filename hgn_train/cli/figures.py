@@ -57,7 +57,7 @@ def command(
     """
     from dataclasses import replace
 
-    from hgn_train import paper
+    from hgn_train import files, paper
     from hgn_train.evaluation.markdown import SYSTEMS
     from hgn_train.paper import captions, page, runs, trainings
     from hgn_train.paper.figure import Material
@@ -97,7 +97,8 @@ def command(
     refused = [f"figure {figure.number} needs {what}" for figure, what in lacks.items() if what]
     if refused and (only or len(refused) == len(figures)):
         raise PhysimError(f"--runs: {'; '.join(refused)}; there is none in the folders given")
-    out.mkdir(parents=True, exist_ok=True)
+    with files.writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     for figure, what in lacks.items():
         if what:
             click.echo(f"figure {figure.number} left out: it needs {what}")
@@ -106,6 +107,6 @@ def command(
             drawing = figure.draw(material)
             content = page.png(drawing.sheet, captions.text(drawing))
         path = out / figure.file
-        path.write_bytes(content)
+        files.write(path, content)
         click.echo(f"{path}: {len(content) // 1000} kB, {figure.title}")
     click.echo(f"captions: {captions.write(out, list(paper.FIGURES.values()))}")

@@ -128,7 +128,7 @@ def command(
         devices=int(devices) if devices.isdigit() else devices,
         progress=not quiet,
     )
-    if os.environ.get("RANK", "0") == "0":
+    if options.is_first():
         click.echo(summary(outcome, out))
     return 143 if outcome.stopped == "SIGTERM" else 130 if outcome.stopped else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,15 @@ def check_folder(out: Path) -> None:
             f"out: got '{out}', which cannot be written ({error.strerror}); "
             "expected another folder"
         ) from None
+
+
+def is_first() -> bool:
+    """Whether this process is the first of those that share a training, or the only one.
+
+    Those that torchrun starts are told by RANK, those of Fabric by the other two.
+    """
+    numbers = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "NODE_RANK"))
+    return all(number == "0" for number in numbers)
 
 
 def device_of(name: str) -> Any:

@@ -38,18 +38,16 @@ def write_pictures(path: Path, images: np.ndarray, arrays: dict[str, np.ndarray]
     """
     import numpy as np
 
-    from hgn_train import figures
+    from hgn_train import figures, files
     from hgn_train.evaluation.judged import to_bytes
 
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise PhysimError(f"{path}: not written, since the states of the rollout are not finite")
     frames = to_bytes(images)
-    try:
+    with files.written(path) as file:
         if path.suffix == ".gif":
-            path.write_bytes(figures.animation(frames))
+            file.write(figures.animation(frames))
         elif path.suffix == ".png":
-            path.write_bytes(figures.png(figures.strips(list(frames))))
+            file.write(figures.png(figures.strips(list(frames))))
         else:
-            np.savez_compressed(path, image=frames, **arrays)  # type: ignore[arg-type]
-    except OSError as error:
-        raise PhysimError(f"{path}: cannot be written ({error.strerror})") from None
+            np.savez_compressed(file, image=frames, **arrays)  # type: ignore[arg-type]

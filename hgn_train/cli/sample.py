@@ -83,7 +83,7 @@ def write_points(run: Path, n: int, seed: int, out: Path, device: Any) -> None:
     import numpy as np
     import torch
 
-    from hgn_train import checkpoint, points
+    from hgn_train import checkpoint, files, points
     from physim.errors import PhysimError
 
     if out.suffix not in points.SUFFIXES:
@@ -92,10 +92,8 @@ def write_points(run: Path, n: int, seed: int, out: Path, device: Any) -> None:
         )
     model: Any = checkpoint.load_model(run, device)[0]
     drawn = model.sample((n,), torch.Generator(device).manual_seed(seed)).cpu().numpy()
-    try:
+    with files.written(out) as file:
         if out.suffix == ".npy":
-            np.save(out, drawn)
+            np.save(file, drawn)
         else:
-            np.savetxt(out, drawn, fmt="%.9g", delimiter=",")
-    except OSError as error:
-        raise PhysimError(f"{out}: cannot be written ({error.strerror})") from None
+            np.savetxt(file, drawn, fmt="%.9g", delimiter=",")

@@ -22,7 +22,6 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
         hgn-train table --out docs/results.md runs/*
     """
     from hgn_train import table
-    from physim.errors import PhysimError
 
     if out is not None:
         table.check_name(out)
@@ -30,8 +29,5 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
     if out is None:
         click.echo(text)
         return
-    try:
-        table.write(out, text + table.pictures(runs, out))
-    except OSError as error:
-        raise PhysimError(f"{out}: cannot be written ({error.strerror})") from None
+    table.write(out, text + table.pictures(runs, out))
     click.echo(f"{out}: {len(runs)} runs")

@@ -99,7 +99,6 @@ def evaluate(
     if target.dimension <= 2:
         arrays |= log_density(model, target.rest)
     results["seconds"] = time.perf_counter() - started
-    place.mkdir(exist_ok=True)
     keep(place, results, arrays)
     return results
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train.evaluation import density_figures
+from hgn_train.evaluation.markdown import plus_minus
 
 Results = Mapping[str, Any]
 
@@ -28,14 +29,13 @@ def rows(results: Results) -> list[tuple[str, str]]:
     table = []
     for name, split in results["splits"].items():
         for k, value in split["bounds"].items():
-            text = f"{value:.3f}"
-            if value == split["log_prob"]:
-                text += f" ± {split['standard_error']:.3f}"
+            best = value == split["log_prob"]
+            text = plus_minus(split, "log_prob") if best else f"{value:.3f}"
             bound = "evidence bound" if k == "1" else f"bound of {k} momenta"
             table.append((f"{name}: {bound}", text))
         if "true" in split:
             table.append((f"{name}: the target's own log-density", f"{split['true']:.3f}"))
-            gap = f"{split['gap']:.3f} ± {split['gap_error']:.3f}"
+            gap = plus_minus(split, "gap", "gap_error")
             table.append((f"{name}: the target's own minus the bound", gap))
         table.append((f"{name}: one Gaussian", f"{split['gaussian']:.3f}"))
     if "entropy" in results:
@@ -44,7 +44,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
         table.append(("samples where the target is thinner than at 99.9 % of its own", share))
     spline = results.get("spline_flow")
     if spline:
-        text = f"{spline['log_prob']:.3f} ± {spline['standard_error']:.3f}"
+        text = plus_minus(spline, "log_prob")
         name = (
             f"test: neural spline flow, {spline['parameters']:,} weights, "
             f"{spline['processor_seconds']:.0f} s of processor time"
@@ -62,11 +62,11 @@ def lead(results: Results) -> str:
     )
     sentence = (
         f"Points that the flow has not seen have a log-density of at least "
-        f"{split['log_prob']:.3f} ± {split['standard_error']:.3f} nats"
+        f"{plus_minus(split, 'log_prob')} nats"
     )
     if "true" in split:
         sentence += (
-            f", {split['gap']:.3f} ± {split['gap_error']:.3f} below the target's own, where one "
+            f", {plus_minus(split, 'gap', 'gap_error')} below the target's own, where one "
             f"Gaussian is {split['true'] - split['gaussian']:.3f} below"
         )
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hgn_train.evaluation.markdown import table
+from hgn_train.evaluation.markdown import plus_minus, table
 
 HEAD = [
     "target",
@@ -66,9 +66,9 @@ def cells(results: dict[str, Any]) -> list[str]:
         seconds,
         f"{split['gaussian']:.3f}",
         f"{split['bounds']['1']:.3f}",
-        f"{split['log_prob']:.3f} ± {split['standard_error']:.3f}",
+        plus_minus(split, "log_prob"),
         f"{split['true']:.3f}" if known else "–",
-        f"{split['gap']:.3f} ± {split['gap_error']:.3f}" if known else "–",
+        plus_minus(split, "gap", "gap_error") if known else "–",
         other,
         f"{100 * results['strays']:.2f} %" if known else "–",
     ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train import figures
+from hgn_train.evaluation.markdown import plus_minus
 
 Results = Mapping[str, Any]
 
@@ -34,7 +35,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
     seen, frames = network["inference_frames"], network["frames"]
     table = []
     for name, split in results["splits"].items():
-        error = f"{1e4 * split['error']:.2f} ± {1e4 * split['standard_error']:.2f}"
+        error = plus_minus(split, form=".2f", scale=1e4)
         table.append((f"{name}: pixel MSE × 1e4, {frames} frames from {seen}", error))
         table.append((f"{name}: average image", f"{1e4 * split['average_image']:.2f}"))
         table.append((f"{name}: oracle", f"{1e4 * split['oracle']:.2f}"))
@@ -44,7 +45,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
             table.append((f"{name}: share explained of the frames not seen", f"{unseen:.4f}"))
         if "divergence" in split:
             found = split["divergence"]
-            text = f"{found['mean']:.3g} ± {found['standard_error']:.1g}"
+            text = plus_minus(found, "mean", form=".3g", of_error=".1g")
             if is_the_prior(split):
                 text += ", the prior itself"
             table.append((f"{name}: KL of the posteriors from N(0, 1), nats", text))
@@ -65,7 +66,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
                 )
                 table.append((f"{name}: valid prediction time, share", valid))
         for speed, part in results["speeds"].items():
-            error = f"{1e4 * part['error']:.2f} ± {1e4 * part['standard_error']:.2f}"
+            error = plus_minus(part, form=".2f", scale=1e4)
             table.append((f"speed {speed}: pixel MSE × 1e4", error))
             table.append((f"speed {speed}: share explained", f"{part['share_explained']:.4f}"))
     latent = results["latent"]
@@ -81,7 +82,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
         table.append(("SyMetric: R² of its regression", f"{symetric['r2']:.3f}"))
         table.append(("SyMetric: distance from symplectic", f"{symetric['distance']:.3g}"))
     else:
-        table.append(("SyMetric", "not asked of so large a state"))
+        table.append(("SyMetric", symetric.get("why", TOO_LARGE)))
     samples = results["samples"]
     for key, name in SAMPLES.items():
         if key not in samples:
@@ -90,6 +91,10 @@ def rows(results: Results) -> list[tuple[str, str]]:
             (f"to the nearest training frame, MSE × 1e4: {name}", f"{1e4 * samples[key]:.2f}")
         )
     return table
+
+
+TOO_LARGE = "not asked of so large a state"
+TOO_FEW = "not asked of fewer than five test trajectories"
 
 
 SAMPLES = {

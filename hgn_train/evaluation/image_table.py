@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hgn_train.evaluation.markdown import SYSTEMS, row
+from hgn_train.evaluation.markdown import SYSTEMS, plus_minus, row
 from hgn_train.presets import changes
 
 REPORTED = {
@@ -135,10 +135,7 @@ def _cells(results: dict[str, Any]) -> list[str]:
         seconds,
         f"{1e4 * test['average_image']:.2f}",
         f"{1e4 * test['oracle']:.2f}",
-        *(
-            f"{1e4 * splits[name]['error']:.2f} ± {1e4 * splits[name]['standard_error']:.2f}"
-            for name in ("train", "test")
-        ),
+        *(plus_minus(splits[name], form=".2f", scale=1e4) for name in ("train", "test")),
         f"{test['share_explained']:.3f}",
     ]
 

@@ -97,7 +97,6 @@ def evaluate(
     arrays |= kept
     results["seconds"] = time.perf_counter() - started
     place = elsewhere.folder_of(run, settings["data"], results["data"])
-    place.mkdir(exist_ok=True)
     keep(place, results, arrays)
     return results
 

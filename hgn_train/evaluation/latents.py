@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from hgn_train import checkpoint, data, metrics, prior, truth
+from hgn_train.evaluation.image_report import TOO_FEW, TOO_LARGE
 from hgn_train.evaluation.judged import Judged, from_bytes, judged, to_bytes
 from physim.errors import PhysimError
 
@@ -58,9 +59,11 @@ def judge_latent(it: Judged, states: Mapping[str, np.ndarray]) -> dict[str, Any]
     def mean(values: list[float]) -> float | None:
         return float(np.mean(values)) if values else None
 
+    why = {} if rounds else {"why": TOO_LARGE if size > SYMETRIC_LARGEST else TOO_FEW}
     return {
         "readout": dataclasses.asdict(scores),
         "symetric": {
+            **why,
             "r2": mean([one.r2 for one in rounds]),
             "distance": mean([one.distance for one in rounds]),
             "good": mean([float(one.good) for one in rounds]),

@@ -1,8 +1,10 @@
-"""Pieces of Markdown tables."""
+"""Pieces of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")
 """In the order of tables."""
@@ -16,6 +18,32 @@ def row(cells: Sequence[str]) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table with its head."""
     return "\n".join([row(head), row(["---"] * len(head)), *(row(cells) for cells in rows)])
+
+
+def plus_minus(
+    part: Mapping[str, Any],
+    name: str = "error",
+    error: str = "standard_error",
+    form: str = ".3f",
+    scale: float = 1,
+    of_error: str = "",
+) -> str:
+    """A mean with its standard error, which a single value has not.
+
+    Arguments:
+        part: Results.
+        name: Of the mean.
+        error: Of its standard error.
+        form: How the mean is written.
+        scale: What both are multiplied by.
+        of_error: How the error is written, if not as the mean.
+
+    Example:
+        >>> plus_minus({"error": 2e-4, "standard_error": 1e-5}, form=".1f", scale=1e4)
+        '2.0 ± 0.1'
+    """
+    text, spread = format(scale * part[name], form), scale * part[error]
+    return text if math.isnan(spread) else f"{text} ± {format(spread, of_error or form)}"
 
 
 def place(system: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,19 +12,49 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from hgn_train import files
 from physim.errors import PhysimError
+
+OPTIONAL = ("settings", "spline_flow")
+"""Results that hold no numbers which may be undefined, or none at all."""
+
+
+def _to_null(value: Any) -> Any:
+    """With None for all that JSON has no number for: what is undefined, or diverges."""
+    if isinstance(value, Mapping):
+        return {name: _to_null(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_null(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _from_null(value: Any) -> Any:
+    """With nan for None."""
+    if isinstance(value, dict):
+        return {name: _from_null(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_from_null(entry) for entry in value]
+    return math.nan if value is None else value
 
 
 def keep(run: Path, results: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `evaluation.json` and `evaluation.npz`.
+    """Write `evaluation.npz` and, when that is whole, `evaluation.json`.
 
     Arguments:
         run: Folder of the run.
         results: Numbers.
         arrays: What pictures are drawn from.
+
+    Raises:
+        PhysimError: The disk is full, or the folder cannot be written.
     """
-    (run / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
-    np.savez_compressed(run / "evaluation.npz", **arrays)  # type: ignore[arg-type]
+    with files.writing(run):
+        run.mkdir(exist_ok=True)
+    with files.written(run / "evaluation.npz") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    files.write(
+        run / "evaluation.json", json.dumps(_to_null(results), indent=2, allow_nan=False) + "\n"
+    )
 
 
 def numbers(run: Path) -> dict[str, Any]:
@@ -42,13 +73,13 @@ def numbers(run: Path) -> dict[str, Any]:
     if not path.is_file():
         raise PhysimError(f"{run}: not evaluated yet; expected `hgn-train evaluate {run}` first")
     try:
-        results: dict[str, Any] = json.loads(path.read_text())
-        whole = "system" in results and "model" in results["settings"]
+        kept: dict[str, Any] = json.loads(path.read_text())
+        whole = "system" in kept and "model" in kept["settings"]
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
         raise _damaged(path)
-    return results
+    return {name: kept[name] if name in OPTIONAL else _from_null(kept[name]) for name in kept}
 
 
 def load(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hgn_train import conditions, metrics, models, points, settings
+from hgn_train import conditions, files, metrics, models, points, settings
 from physim.errors import PhysimError
 
 FILE = "spline.json"
@@ -108,7 +108,7 @@ def fit(run: Path, say: Callable[[str], None] = lambda line: None) -> dict[str, 
         "steps": step,
         "processor_seconds": seconds,
     }
-    (run / FILE).write_text(json.dumps(facts) + "\n")
+    files.write(run / FILE, json.dumps(facts) + "\n")
     return facts
 
 

@@ -74,7 +74,7 @@ def energies(models: Models) -> bytes:
 
 def _threshold(models: Sequence[Arrays]) -> float:
     """Where a logarithmic axis becomes linear: a power of ten below the least median deviation."""
-    medians = [np.median(np.abs(a["model_energy"] - a["energy"])) for a in models]
+    medians = [np.nanmedian(np.abs(a["model_energy"] - a["energy"])) for a in models]
     return float(10 ** np.floor(np.log10(max(min(medians), 1e-12))))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train.evaluation import state_figures
+from hgn_train.evaluation.markdown import plus_minus
 
 Results = Mapping[str, Any]
 NOT_LEARNED = 0.1
@@ -32,43 +33,47 @@ def rows(results: Results) -> list[tuple[str, str]]:
         for key, words in WORDS.items():
             if key in split:
                 part = split[key]
-                table.append((f"{name}: derivatives, MSE {words}", plus_minus(part)))
+                table.append((f"{name}: derivatives, MSE {words}", with_error(part)))
                 share = f"{part['share_explained']:.6f}"
                 table.append((f"{name}: share of their variance explained, {words}", share))
     rollout = results["rollout"]
     start = f"test rollouts for {rollout['duration']:g} units of time"
     table += [
-        (f"{start}: energy, MSE", plus_minus(rollout["energy"])),
+        (f"{start}: energy, MSE", with_error(rollout["energy"])),
         (f"{start}: energy, median over trajectories", f"{rollout['energy']['median']:.3g}"),
-        (f"{start}: coordinates, MSE", plus_minus(rollout["coordinates"])),
+        (f"{start}: coordinates, MSE", with_error(rollout["coordinates"])),
         (
             f"{start}: coordinates, median over trajectories",
             f"{rollout['coordinates']['median']:.3g}",
         ),
         (f"{start}: mean |H|", f"{rollout['mean_absolute_energy']:.3g}"),
     ]
+    lost = rollout.get("not_finite", 0)
+    if lost:
+        table.append((f"{start}: not finite at their end", f"{lost} of {rollout['trajectories']}"))
     if "learned_drift" in rollout:
         drift = f"{rollout['learned_drift']:.1g}"
         table.append(("learned H along them: largest change, of the integration alone", drift))
     return table
 
 
-def plus_minus(part: Mapping[str, float]) -> str:
-    """An error with its standard error."""
-    return f"{part['error']:.3g} ± {part['standard_error']:.1g}"
+def with_error(part: Mapping[str, float]) -> str:
+    """A mean squared error with its standard error."""
+    return plus_minus(part, form=".3g", of_error=".1g")
 
 
 def lead(results: Results) -> str:
     """The result in two sentences."""
     settings, training = results["settings"], results["training"]
     rollout = results["rollout"]
-    energy = rollout["energy"]["error"]
+    energy, lost = rollout["energy"]["error"], rollout.get("not_finite", 0)
     share = results["splits"]["test"]["true_states"]["share_explained"]
     sentence = (
         f"The model explains {100 * share:.2f} % of the variance of test derivatives. Its motion, "
         f"integrated for {rollout['duration']:g} units of time from {rollout['trajectories']} "
         f"test states, has an energy MSE of {energy:.3g}, where |H| is "
-        f"{rollout['mean_absolute_energy']:.3g} on average. "
+        f"{rollout['mean_absolute_energy']:.3g} on average"
+        f"{f'; {lost} of them diverge' if lost else ''}. "
         f"Preset {settings['preset']}, {results['parameters']:,} parameters, "
         f"{training.get('steps', 0):,} steps of {settings['train']['batch_size']} states"
     )

@@ -10,7 +10,7 @@ from hgn_train.evaluation import state_figures
 from hgn_train.evaluation.markdown import table
 from hgn_train.evaluation.results import load
 from hgn_train.evaluation.state_figures import Models
-from hgn_train.evaluation.state_report import plus_minus
+from hgn_train.evaluation.state_report import with_error
 
 REPORTED: dict[str, dict[str, tuple[str, str]]] = {
     "mass_spring": {"mlp": ("3.67e-2", "1.71e-1"), "hnn": ("3.59e-2", "3.84e-4")},
@@ -64,7 +64,7 @@ def _cells(results: dict[str, Any]) -> list[str]:
     settings, test = results["settings"], results["splits"]["test"]
     training, rollout = results["training"], results["rollout"]
     reported = REPORTED.get(results["system"], {}).get(settings["model"], ("–", "–"))
-    true = plus_minus(test["true_states"])
+    true = with_error(test["true_states"])
     return [
         results["system"],
         settings["model"],
@@ -72,12 +72,12 @@ def _cells(results: dict[str, Any]) -> list[str]:
         str(settings["train"]["seed"]),
         f"{training.get('steps', 0):,} × {settings['train']['batch_size']}",
         f"{training['seconds']:.0f} s" if "seconds" in training else "–",
-        plus_minus(test["observed_states"]) if "observed_states" in test else true,
+        with_error(test["observed_states"]) if "observed_states" in test else true,
         true,
         f"{rollout['duration']:g}",
-        plus_minus(rollout["energy"]),
+        with_error(rollout["energy"]),
         f"{rollout['energy']['median']:.2g}",
-        plus_minus(rollout["coordinates"]),
+        with_error(rollout["coordinates"]),
         *reported,
     ]
 

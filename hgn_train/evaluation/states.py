@@ -84,7 +84,6 @@ def evaluate(
     results["rollout"], arrays = judge_rollouts(motion, source, n, duration)
     results["seconds"] = time.perf_counter() - started
     place = elsewhere.folder_of(run, settings.data, results["data"])
-    place.mkdir(exist_ok=True)
     keep(place, results, arrays)
     return results
 
@@ -129,15 +128,17 @@ def judge_rollouts(
     times = np.linspace(0, duration, POINTS)
     q, p = truth.around(source, q0, p0, params, times[1], POINTS - 1)
     model_q, model_p = integrated(motion, q0, p0, times)
-    energy, model_energy = (
-        truth.energy(source, *state, params) for state in ((q, p), (model_q, model_p))
-    )
-    energy_errors = (model_energy - energy) ** 2
-    apart = np.concatenate([model_q - q, model_p - p], -1)
-    coordinate_errors = (apart**2).mean(-1)
+    with np.errstate(over="ignore", invalid="ignore"):  # a motion may diverge
+        energy, model_energy = (
+            truth.energy(source, *state, params) for state in ((q, p), (model_q, model_p))
+        )
+        energy_errors = (model_energy - energy) ** 2
+        apart = np.concatenate([model_q - q, model_p - p], -1)
+        coordinate_errors = (apart**2).mean(-1)
     results: dict[str, Any] = {
         "trajectories": n,
         "duration": duration,
+        "not_finite": int((~np.isfinite(energy_errors).all(1)).sum()),
         "energy": _spread(energy_errors),
         "coordinates": _spread(coordinate_errors),
         "mean_absolute_energy": float(np.abs(energy).mean()),
@@ -161,10 +162,18 @@ def judge_rollouts(
 
 
 def _spread(errors: np.ndarray) -> dict[str, float]:
-    """Mean, its standard error and median over trajectories of errors, (n, times)."""
+    """Mean, its standard error and median over trajectories of errors, (n, times).
+
+    Those that diverge make the first two nan, and count as the largest for the median.
+    """
     each = errors.mean(1)
+    each[~np.isfinite(each)] = np.nan
     mean, standard_error = metrics.mean_and_standard_error(each)
-    return {"error": mean, "standard_error": standard_error, "median": float(np.median(each))}
+    return {
+        "error": mean,
+        "standard_error": standard_error,
+        "median": float(np.median(np.nan_to_num(each, nan=np.inf))),
+    }
 
 
 def integrated(
@@ -179,7 +188,7 @@ def integrated(
         times: From 0 on, (times,).
 
     Returns:
-        q and p, (n, times, d).
+        q and p, (n, times, d); nan from where a trajectory that diverges can be followed to.
     """
     from scipy.integrate import solve_ivp
 
@@ -190,16 +199,27 @@ def integrated(
         with torch.no_grad():
             return torch.stack(motion(q, p)).numpy().reshape(-1)
 
-    found = solve_ivp(
-        field,
-        (0.0, float(times[-1])),
-        np.stack([q0, p0]).reshape(-1),
-        method="DOP853",
-        t_eval=times,
-        rtol=TOLERANCE,
-        atol=TOLERANCE,
-    )
-    q, p = found.y.reshape(*shape, len(times)).transpose(0, 1, 3, 2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = solve_ivp(
+            field,
+            (0.0, float(times[-1])),
+            np.stack([q0, p0]).reshape(-1),
+            method="DOP853",
+            t_eval=times,
+            rtol=TOLERANCE,
+            atol=TOLERANCE,
+        )
+    if not found.success and len(q0) > 1:  # one that diverges does not end the others
+        half = len(q0) // 2
+        parts = [
+            integrated(motion, q0[rows], p0[rows], times)
+            for rows in (slice(half), slice(half, None))
+        ]
+        q, p = (np.concatenate(both) for both in zip(*parts, strict=True))
+        return q, p
+    reached = np.full((q0.size + p0.size, len(times)), np.nan)
+    reached[:, : found.y.shape[1]] = found.y
+    q, p = reached.reshape(*shape, len(times)).transpose(0, 1, 3, 2)
     return q, p
 
 

@@ -214,8 +214,16 @@ class HGN(nn.Module):
 
         Returns:
             A scalar: 0 where flow and encoder agree, about 2 where they have nothing in common.
+
+        Raises:
+            PhysimError: One trajectory has no variance.
         """
         s = self.settings
+        if len(q) < 2:
+            raise PhysimError(
+                f"batch_size: got {len(q)} trajectory a process, expected at least 2 with a "
+                "consistency above 0"
+            )
         rows = torch.arange(len(q), device=q.device)
         frames = window[:, None] + torch.arange(s.inference_frames, device=q.device)
         if s.both_ways:  # the second half of the rollouts is in reverse, the encoder never is

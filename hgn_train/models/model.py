@@ -74,6 +74,11 @@ class Material(Protocol):
         ...
 
     @property
+    def fingerprint(self) -> str:
+        """What changes with any of its numbers, so that a training goes on with the same."""
+        ...
+
+    @property
     def collapse(self) -> str:
         """What a model does whose error is that of the reference, as in a sentence."""
         ...

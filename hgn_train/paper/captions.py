@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hgn_train import files
 from hgn_train.paper import runs
 from hgn_train.paper.figure import Drawing, Figure
 
@@ -59,5 +60,5 @@ def write(folder: Path, figures: Sequence[Figure]) -> Path:
         title = f"Figure {figure.number}: {figure.title}"
         blocks.append(f"## {title}\n\n![{title}]({figure.file})\n\n{said}\n")
     page = folder / PAGE
-    page.write_text("\n".join(blocks))
+    files.write(page, "\n".join(blocks))
     return page

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train.evaluation.image_table import REPORTED
-from hgn_train.evaluation.markdown import SYSTEMS, table
+from hgn_train.evaluation.markdown import SYSTEMS, plus_minus, table
 from hgn_train.paper import drawers, page
 from hgn_train.paper.figure import Drawing, Figure, Material, Run
 
@@ -124,7 +124,7 @@ def numbers(there: Runs) -> str:
     every = [(system, *pair) for system, runs in there.items() for pair in runs.items()]
     for system, model, run in every:
         parts = [run.results["splits"][split] for split in SPLITS]
-        errors = [f"{1e4 * p['error']:.2f} ± {1e4 * p['standard_error']:.2f}" for p in parts]
+        errors = [plus_minus(part, form=".2f", scale=1e4) for part in parts]
         average = f"{1e4 * parts[1]['average_image']:.2f}"
         share = f"{parts[1]['share_explained']:.3f}"
         known = model == "HGN" and system in SYSTEMS

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train.evaluation.density_figures import arrows, limits, smoothed
-from hgn_train.evaluation.markdown import table
+from hgn_train.evaluation.markdown import plus_minus, table
 from hgn_train.paper import page
 from hgn_train.paper.figure import Drawing, Figure, Material, Need, Run
 
@@ -66,10 +66,10 @@ def numbers(runs: Sequence[Run]) -> str:
     rows = []
     for run in runs:
         test, spline = run.results["splits"]["test"], run.results.get("spline_flow")
-        best = f"{test['log_prob']:.3f} ± {test['standard_error']:.3f}"
+        best = plus_minus(test, "log_prob")
         cells = [run.need.subject, run.need.preset, f"{test['gaussian']:.3f}", best]
         cells.append(f"{test['true']:.3f}" if "true" in test else "–")
-        gap = f"{test['gap']:.3f} ± {test['gap_error']:.3f}" if "gap" in test else "–"
+        gap = plus_minus(test, "gap", "gap_error") if "gap" in test else "–"
         cells += [gap, f"{spline['log_prob']:.3f}" if spline else "–"]
         rows.append(cells)
     head = ["density", "preset", "one Gaussian", "NHF, bound", "the target's own", "below it"]

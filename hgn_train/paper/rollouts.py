@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hgn_train import figures
 from hgn_train.evaluation.image_report import movement
 from hgn_train.evaluation.markdown import table
 from hgn_train.paper import drawers, page
@@ -81,13 +82,8 @@ def rows_of(run: Run) -> list[tuple[str, np.ndarray]]:
         ("reconstruction", arrays["test_drawn"][test]),
     ]
     if "beyond" in results:
-        zero = -results["beyond"]["first_frame"] + results["anchor"]
-        length = len(results["splits"]["test"]["per_frame"])
-        before = slice(max(0, zero + 1 - length), zero + 1)
-        rows += [
-            ("truth, backward", arrays["beyond_images"][test][before][::-1]),
-            ("backward", arrays["beyond_drawn"][test][before][::-1]),
-        ]
+        true, drawn = figures.backward(results, arrays, test)
+        rows += [("truth, backward", true), ("backward", drawn)]
         for speed, name in (("2.0", "double speed"), ("0.5", "half speed")):
             rows += [
                 (f"truth, {name}", arrays[f"speed_{speed}_images"][test]),

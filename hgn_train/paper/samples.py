@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hgn_train.paper import page
-from hgn_train.paper.figure import Drawing, Figure, Material, Need
+from hgn_train.paper.figure import Drawing, Figure, Material, Need, Run
 
 ROWS = {"mixture": 3, "normal": 2}
 """How many samples of each prior are shown."""
@@ -28,16 +28,19 @@ def draw(material: Material) -> Drawing:
     drawn = page.sheet((0.38 * sum(ROWS.values()) + 0.35) * lines * (2 if columns == 1 else 1))
     axes = drawn.subplots(lines, columns, squeeze=False).ravel()
     for axis, run in zip(axes, runs, strict=False):
-        strips = [strip for kind, n in ROWS.items() for strip in run.arrays[f"samples_{kind}"][:n]]
-        labels = [NAMES[kind] for kind, n in ROWS.items() for _ in range(n)]
-        page.frames(axis, strips, labels[: len(strips)], 10)
+        rows = [
+            (NAMES[kind], strip)
+            for kind in kinds(run)
+            for strip in run.arrays[f"samples_{kind}"][: ROWS[kind]]
+        ]
+        page.frames(axis, [strip for _, strip in rows], [name for name, _ in rows], 10)
         axis.set_title(run.need.subject, loc="left")
     for axis in axes[len(runs) :]:
         axis.set_axis_off()
     distances = "; ".join(
-        f"{run.need.subject} {1e4 * run.results['samples']['mixture']:.2f} and "
-        f"{1e4 * run.results['samples']['normal']:.2f}, test frames "
-        f"{1e4 * run.results['samples']['test_frames']:.2f}"
+        f"{run.need.subject} "
+        + " and ".join(f"{1e4 * run.results['samples'][kind]:.2f}" for kind in kinds(run))
+        + f", test frames {1e4 * run.results['samples']['test_frames']:.2f}"
         for run in runs
     )
     caption = (
@@ -49,6 +52,11 @@ def draw(material: Material) -> Drawing:
         f"prior and N(0, 1): {distances}."
     )
     return Drawing(drawn, caption, runs)
+
+
+def kinds(run: Run) -> list[str]:
+    """Priors that a run was sampled from: a model that draws nothing at random has one alone."""
+    return [kind for kind in ROWS if f"samples_{kind}" in run.arrays]
 
 
 def needs(systems: Sequence[str]) -> list[Need]:

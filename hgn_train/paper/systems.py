@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import physim
 from hgn_train.paper import page
 from hgn_train.paper.figure import Drawing, Figure, Material
+from physim.errors import PhysimError
 
 SHOWN = (0, 1)
 """Numbers of the trajectories whose frames are shown."""
@@ -32,10 +33,17 @@ def draw(material: Material) -> Drawing:
     names = material.systems
     drawn = page.sheet(2.2 * len(names))
     grid = drawn.subplots(len(names), 2, width_ratios=[1, 3.1], squeeze=False)
+    described: dict[str, list[str]] = {}
     for name, axes in zip(names, grid, strict=True):
         with tempfile.TemporaryDirectory() as folder:
             data = opened(material.data / name, name, Path(folder))
             level_sets(axes[0], data)
+            recipe = data.recipe
+            facts = (
+                f"seed {recipe.seed}, {recipe.dt:g} units of time between frames, "
+                f"{recipe.resolution}×{recipe.resolution} pixels, noise {recipe.noise:g}"
+            )
+            described.setdefault(facts, []).append(f"`{recipe.name or recipe.system}`")
             strips = [np.asarray(data.train.image[k : k + 1])[0] for k in SHOWN]
         axes[0].set_title(name, loc="left")
         page.frames(axes[1], strips, [f"trajectory {k}" for k in SHOWN], 10)
@@ -47,9 +55,9 @@ def draw(material: Material) -> Drawing:
         "dots are simulated from such states. Shaded: the initial states of the data (for the "
         "bodies: their radii). Right, ten of the frames of the first two training trajectories."
         " The data "
-        f"sets are the recipes {', '.join(f'`hgn/{name}`' for name in names)}, seed "
-        f"{data.recipe.seed}, {data.recipe.dt:g} units of time between frames, "
-        f"{data.recipe.resolution}×{data.recipe.resolution} pixels, noise {data.recipe.noise:g}."
+        "sets are the recipes "
+        + "; ".join(f"{', '.join(same)}, {facts}" for facts, same in described.items())
+        + "."
     )
     return Drawing(drawn, caption)
 
@@ -73,9 +81,9 @@ def opened(folder: Path, name: str, spare: Path) -> Any:
 
 def level_sets(axis: Any, data: Any) -> None:
     """Level sets of H in a plane of phase space, and trajectories that stay on them."""
-    system, params = data.system, np.asarray(data.params("train", slice(0, 1)))[0]
+    system, radius = data.system, radii(data)
+    params = shared_params(data)
     state: State
-    (radius,) = data.recipe.initial["radius"].values()
     if system.dimension == 1:
         turns = system.coordinates.get("q", "").startswith("angle")
         reach = np.pi if turns else 1.35 * radius[1]
@@ -110,6 +118,39 @@ def level_sets(axis: Any, data: Any) -> None:
         axis.plot(xs, ys, ".", ms=2.5, color=(page.BLUE, page.GREEN, page.PURPLE)[one % 3])
     axis.set_xlim(grid[0][0], grid[0][-1])
     axis.set_ylim(grid[1][0], grid[1][-1])
+
+
+def radii(data: Any) -> tuple[float, float]:
+    """Least and largest radius of the initial states.
+
+    Raises:
+        PhysimError: They are not drawn by their radius.
+    """
+    given = data.recipe.initial.get("radius")
+    edges = np.ravel(list(given.values()) if isinstance(given, Mapping) else given)
+    if given is None:
+        raise PhysimError(
+            f"{data.path}: its initial states are not drawn by their radius, which figure 4 "
+            "shows; expected those of a recipe hgn/*"
+        )
+    return float(edges.min()), float(edges.max())
+
+
+def shared_params(data: Any) -> np.ndarray:
+    """Parameters of the trajectories that are shown, (n_params,).
+
+    Raises:
+        PhysimError: They differ, so that each has level sets of its own, or are those of bodies
+            that are unlike.
+    """
+    rows = np.asarray(data.params("train", slice(0, 6)))
+    many = data.system.dimension > 1
+    if (rows != rows[0]).any() or (many and (rows != 1).any()):
+        raise PhysimError(
+            f"{data.path}: figure 4 shows level sets of one H, expected the same parameters of "
+            "all trajectories, and masses and G of 1 where there are several bodies"
+        )
+    return rows[0]
 
 
 def alone(q: float, p: float) -> Plane:

@@ -1,13 +1,18 @@
 """Checkpoints: damage is found, nothing is unpickled, a failed write leaves the old file."""
 
+import json
 import pickle
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from hgn_train import checkpoint
+from hgn_train import checkpoint, files, log
 from hgn_train.checkpoint import Checkpoint
+from hgn_train.evaluation import results
+from hgn_train.settings import TrainSettings
 from physim.errors import PhysimError
 
 
@@ -57,6 +62,35 @@ def test_a_failed_write_leaves_the_old_one(saved, monkeypatch):
     monkeypatch.undo()
     assert checkpoint.read(saved).step == 7
     assert [entry.name for entry in saved.parent.iterdir()] == [saved.name]
+
+
+def test_every_result_is_whole_or_the_one_before(tmp_path, monkeypatch):
+    """`evaluation.json` comes last: where it is new, so are the arrays."""
+    results.keep(tmp_path, {"system": "a"}, {"q": np.zeros(3)})
+    replace = Path.replace
+
+    def fail(path, target):
+        if Path(target).suffix == ".json":
+            raise OSError(28, "No space left on device")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(PhysimError, match=r"evaluation.json: cannot be written \(No space left"):
+        results.keep(tmp_path, {"system": "b"}, {"q": np.ones(3)})
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == {"system": "a"}
+    with np.load(tmp_path / "evaluation.npz") as arrays:
+        assert arrays["q"].tolist() == [1, 1, 1]
+    assert {entry.name for entry in tmp_path.iterdir()} == {"evaluation.json", "evaluation.npz"}
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    taken = tmp_path / "metrics.jsonl"
+    taken.mkdir()
+    with pytest.raises(PhysimError, match=f"{taken}: cannot be written"):
+        log.Log(tmp_path, TrainSettings(), 0, None, progress=False)
+    (tmp_path / "out").write_text("")
+    with pytest.raises(PhysimError, match=r"out/a\.json: cannot be written \(Not a directory"):
+        files.write(tmp_path / "out" / "a.json", "")
 
 
 def test_weights_of_another_model_are_refused(tiny_run, tmp_path):

@@ -142,6 +142,23 @@ def test_auto_renders_trains_and_reports(tmp_path, capsys, monkeypatch):
     assert "holds a run with other settings" in err
 
 
+@pytest.mark.parametrize("told", [{"RANK": "1", "LOCAL_RANK": "1"}, {"LOCAL_RANK": "1"}])
+@pytest.mark.parametrize("command", ["auto", "fit"])
+def test_only_the_first_process_reports(command, told, tiny_data, tmp_path, capsys, monkeypatch):
+    """Of those that torchrun or Fabric starts for one training, each running the same command."""
+    from hgn_train import evaluation, train
+
+    outcome = train.Outcome(0, 20, "", "", 0.1, 0.5, 1.0)
+    monkeypatch.setattr(train, "fit", lambda *words, **settings: outcome)
+    monkeypatch.setattr(evaluation, "find", lambda model: pytest.fail("evaluated"))
+    for name, number in told.items():
+        monkeypatch.setenv(name, number)
+    words = [command, "--data", tiny_data, "--preset", "test", "--out", tmp_path / "run"]
+    status, out, err = run(capsys, *words, "--device", "cpu", "-q")
+    assert status == 0, err
+    assert "20 steps" not in out
+
+
 def test_help_is_instant_and_complete():
     for name in cli.COMMANDS:
         assert cli.cli.get_command(None, name).help
@@ -439,6 +456,28 @@ def test_frames_backward_in_time_are_refused(tmp_path, capsys):
         err
         == f"Error: {folder}: its frames go backward in time (dt -0.125), expected a dt above 0\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fit", "--data", "DATA", "--preset", "test", "--out", "OUT"],
+        ["fit", "--data", "DATA", "--model", "hnn", "--out", "OUT"],
+        ["fit", "--target", "DATA", "--model", "nhf", "--out", "OUT"],
+        ["auto", "--data", "DATA", "--preset", "test", "--out", "OUT"],
+        ["evaluate", "RUN", "--data", "DATA"],
+    ],
+)
+def test_data_with_nothing_to_judge_on_are_refused(words, tiny_run, tmp_path, capsys):
+    import physim
+
+    folder, out = tmp_path / "data", tmp_path / "out"
+    physim.render("hgn/mass_spring", folder, n=40, n_test=0, frames=10, resolution=16)
+    places = {"DATA": folder, "OUT": out, "RUN": tiny_run}
+    status, _, err = run(capsys, *[places.get(word, word) for word in words])
+    assert status == 2
+    assert err == f"Error: {folder}: the test split holds no trajectory, expected n_test from 1\n"
+    assert not out.exists()
 
 
 def test_the_help_of_fit_names_what_there_is(capsys):

@@ -1,12 +1,15 @@
 """What holds while a training runs, seen from outside of the process."""
 
+import os
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
 
 from hgn_train import conditions
+from physim.errors import PhysimError
 
 FAULTS = """
 import resource, sys, torch
@@ -64,3 +67,72 @@ def test_bf16_where_the_gpu_does_not_emulate_it(has, expected, monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
     assert conditions.precision_of(torch.device("cuda")) == expected
+
+
+@pytest.mark.parametrize(
+    ("hold", "look", "usual", "wanted"),
+    [
+        (
+            conditions.deterministic,
+            torch.are_deterministic_algorithms_enabled,
+            False,
+            True,
+        ),
+        (conditions.threads, torch.get_num_threads, 1, 2),
+    ],
+)
+def test_a_condition_holds_until_the_last_thread_has_done(hold, look, usual, wanted):
+    """Of two trainings that begin one after the other and end in the same order."""
+    second_began, first_ended = threading.Event(), threading.Event()
+    seen = []
+
+    def second():
+        with hold(wanted):
+            second_began.set()
+            first_ended.wait()
+            seen.append(look())
+
+    other = threading.Thread(target=second)
+    with hold(wanted):
+        other.start()
+        second_began.wait()
+    first_ended.set()
+    other.join()
+    assert seen == [wanted]
+    after = threading.Thread(target=lambda: seen.append(look()))  # a new one has the process's
+    after.start()
+    after.join()
+    assert seen == [wanted, usual]
+    torch.set_num_threads(1)  # this thread ended first, and has kept its own
+
+
+def test_another_number_of_threads_meanwhile_is_refused():
+    with (
+        conditions.threads(2),
+        pytest.raises(
+            PhysimError, match="threads: got 3, expected 2, which a training in another"
+        ),
+        conditions.threads(3),
+    ):
+        pass
+    assert torch.get_num_threads() == 1
+    with conditions.threads(0):
+        assert torch.get_num_threads() == 1
+
+
+def test_denormals_are_flushed_as_long_as_before():
+    with conditions.flushed_denormals():
+        with conditions.flushed_denormals():
+            pass
+        assert not torch.tensor(1e-39)
+    assert torch.tensor(1e-39)
+
+
+def test_cublas_is_told_to_repeat_itself_unless_it_was(monkeypatch):
+    name = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.setenv(name, ":16:8")
+    conditions.deterministic_cublas()
+    assert os.environ[name] == ":16:8"
+    monkeypatch.delenv(name)
+    conditions.deterministic_cublas()
+    assert os.environ[name] == ":4096:8"

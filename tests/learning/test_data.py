@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import physim
-from hgn_train import data
+from hgn_train import data, memory
 from hgn_train.data import Batches, TrajectoryWindows
 from hgn_train.images import Images
 from hgn_train.points import Points
@@ -44,9 +44,10 @@ def test_trainings_at_once_hold_one_copy(tiny_data):
     fewer = batches(physim.open(tiny_data).train, trajectories=100)
     assert first.resident["image"] is second.resident["image"]
     assert len(fewer.resident["image"]) == 100
-    held = len(data._held)
+    assert not memory._reading  # nobody reads any more
+    held = len(memory._held)
     del first, second
-    assert len(data._held) == held - 2  # images and indices
+    assert len(memory._held) == held - 2  # images and indices
 
 
 @pytest.mark.parametrize("free", [0.0, 1e12], ids=["streamed", "resident"])
@@ -209,3 +210,60 @@ def test_windows_work_with_a_data_loader(split):
 def test_too_much_is_refused(split, settings, message):
     with pytest.raises(PhysimError, match=message):
         batches(split, **settings)
+
+
+def test_only_what_has_an_entry_a_frame_is_cut(tmp_path):
+    """Here the masses are as many as the frames."""
+    physim.render("hgn/two_body", tmp_path / "pair", n=10, n_test=1, frames=2, resolution=16)
+    split = physim.open(tmp_path / "pair").train
+    names = ("q", "m")
+    one = TrajectoryWindows(split, frames=1, names=names)[1]
+    some = batches(split, names=names, batch_size=5, frames=1).batch(0)
+    for name, shape in (("q", (1, 4)), ("m", (2,))):
+        assert one[name].shape == shape
+        assert some[name].shape == (5, *shape)
+
+
+MEMINFO = "MemTotal: 900 kB\nMemFree: 100 kB\nMemAvailable: 500 kB\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"proc/meminfo": MEMINFO}, 500 * 1024),
+        (
+            {
+                "proc/meminfo": MEMINFO,
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/b/memory.max": "max\n",
+                "sys/fs/cgroup/a/b/memory.current": "9000\n",
+                "sys/fs/cgroup/a/memory.max": "10000\n",
+                "sys/fs/cgroup/a/memory.current": "9000\n",
+                "sys/fs/cgroup/a/memory.stat": "file 4000\ninactive_file 2500\n",
+            },
+            3500,
+        ),
+        (
+            {
+                "proc/meminfo": MEMINFO,
+                "proc/self/cgroup": "3:cpu,cpuacct:/x\n2:memory:/docker/1\n0::/\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "8000\n",
+                "sys/fs/cgroup/memory/memory.usage_in_bytes": "3000\n",
+            },
+            5000,
+        ),
+    ],
+    ids=["no limit", "version 2", "version 1"],
+)
+def test_free_memory_is_what_machine_and_container_leave(files, expected, tmp_path, monkeypatch):
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(memory, "ROOT", tmp_path)
+    assert memory.free_memory(torch.device("cpu")) == expected
+
+
+def test_free_memory_where_nothing_tells(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "ROOT", tmp_path)
+    assert memory.free_memory(torch.device("cpu")) > 2**20

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import physim
 from hgn_train import cli, paper
+from hgn_train import figures as drawing
 from hgn_train.paper import areas, page, rollouts, runs, systems, trainings
 from hgn_train.paper.figure import Material, Need
 from hgn_train.presets import settings_of
 from physim.command_line import run as run_command
+from physim.errors import PhysimError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 
@@ -62,6 +65,38 @@ def test_figures_from_runs(judged_runs, tmp_path, capsys):
     assert f"{1e4 * error:.2f}" in text
     assert str(tmp_path) not in text
     assert str(judged_runs) not in text
+
+
+def test_samples_of_a_model_without_a_prior_of_its_own(judged_runs, tmp_path, capsys):
+    """A deterministic model is sampled from the fitted prior alone."""
+    run = shutil.copytree(judged_runs / "one", tmp_path / "runs" / "one")
+    results = json.loads((run / "evaluation.json").read_text())
+    del results["samples"]["normal"]
+    (run / "evaluation.json").write_text(json.dumps(results))
+    arrays = dict(np.load(run / "evaluation.npz"))
+    del arrays["samples_normal"]
+    np.savez(run / "evaluation.npz", **arrays)
+    words = ["--runs", tmp_path / "runs", "--out", tmp_path / "new", "--only", "7"]
+    status, _, err = figures(capsys, *words)
+    assert status == 0, err
+    text = (tmp_path / "new" / "README.md").read_text()
+    assert f"mass_spring {1e4 * results['samples']['mixture']:.2f}, test frames" in text
+
+
+def test_backward_begins_with_the_inferred_state():
+    """Frames are numbered from the first of the data; the state is inferred at frame 2."""
+    frames = np.arange(-6, 16)[None]
+    arrays = {"beyond_images": frames, "beyond_drawn": 100 + frames}
+    results = {
+        "anchor": 2,
+        "beyond": {"first_frame": -6},
+        "splits": {"test": {"per_frame": [0.0] * 5}},
+    }
+    true, drawn = drawing.backward(results, arrays, 0)
+    assert true.tolist() == [2, 1, 0, -1, -2]
+    assert (drawn == 100 + true).all()
+    results["splits"]["test"]["per_frame"] = [0.0] * 30  # longer than what was followed
+    assert drawing.backward(results, arrays, 0)[0].tolist() == list(range(2, -7, -1))
 
 
 def test_baselines_stand_beside_it(judged_runs, tmp_path, capsys):
@@ -171,6 +206,31 @@ def test_bad_input(name, tmp_path, capsys, monkeypatch):
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("system", "changes", "message"),
+    [
+        ("mass_spring", {"initial": {"sampler": "annulus", "radius": 0.7}}, ""),
+        (
+            "pendulum",
+            {"parameters": {"m": {"uniform": [0.5, 1.0]}}},
+            "expected the same parameters",
+        ),
+        ("two_body", {"parameters": {"m": [1.0, 2.0]}}, "and masses and G of 1"),
+        ("two_body", {"initial": {"sampler": "square"}}, "not drawn by their radius"),
+    ],
+)
+def test_level_sets_are_those_of_the_data(system, changes, message, tmp_path):
+    small = {"n": 6, "n_test": 1, "frames": 3, "resolution": 16}
+    physim.render(f"hgn/{system}", tmp_path / system, **small, **changes)
+    material = Material(tmp_path, (system,), ())
+    if message:
+        with pytest.raises(PhysimError, match=f"{system}: .*{message}"):
+            systems.draw(material)
+    else:
+        name = physim.open(tmp_path / system).recipe.name
+        assert f"the recipes `{name}`, seed 0, " in systems.draw(material).caption
 
 
 def test_the_best_run_is_shown(judged_runs, tmp_path):

@@ -13,6 +13,7 @@ from torch import nn
 
 import physim
 from hgn_train import checkpoint, cli, data, states, train, truth
+from hgn_train.evaluation import states as judging
 from hgn_train.evaluation.states import integrated, learned_energy
 from hgn_train.hamiltonian import SMOOTH
 from hgn_train.models.hnn import StateSettings, build_hnn, build_mlp
@@ -131,6 +132,36 @@ def test_integration_finds_the_true_motion(spring):
     assert np.abs(p - true_p).max() < 1e-6
     energy = truth.energy(source, q, p, params)
     assert np.allclose(energy, q[..., 0] ** 2 + p[..., 0] ** 2, rtol=1e-14)
+
+
+class Escaping(nn.Module):
+    """Motion whose q reaches infinity after 1 / q."""
+
+    def forward(self, q, p):
+        return q**2, torch.zeros_like(p)
+
+
+def test_a_trajectory_that_diverges_ends_alone():
+    times, start = np.linspace(0, 2, 21), np.array([[0.1], [-1.0], [1.0]])
+    q, p = integrated(Escaping(), start, 0 * start, times)
+    assert np.isfinite(q[2, :10]).all()
+    assert np.isnan(q[2, 11:]).all()
+    exact = 1 / (1 / start[:2] - times)
+    assert np.abs(q[:2, :, 0] - exact).max() < 1e-6
+    assert np.array_equal(p[:2], np.zeros((2, 21, 1)))
+
+
+def test_a_motion_that_diverges_is_judged(runs, tmp_path, capsys, monkeypatch):
+    shutil.copytree(runs / "hnn", tmp_path / "run")
+    monkeypatch.setattr(judging, "integrated", lambda motion, *of: integrated(Escaping(), *of))
+    status, out, err = run(capsys, "evaluate", tmp_path / "run")
+    assert status == 0, err
+    rows = [line for line in out.splitlines() if "not finite at their end" in line]
+    assert len(rows) == 1
+    results = json.loads((tmp_path / "run" / "evaluation.json").read_text())["rollout"]
+    assert rows[0].endswith(f" {results['not_finite']} of 8")
+    assert 0 < results["not_finite"] < 8
+    assert results["energy"]["error"] is None
 
 
 def test_rows_are_noisy_states_and_true_derivatives(spring):

@@ -335,22 +335,28 @@ def test_the_verdict_on_states(share, words):
     assert ("NOT LEARNED" in said) is bool(words)
 
 
-def test_a_state_too_large_for_symetric_is_said(tmp_path, tiny_run, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("largest", "n", "why"),
+    [(2, 8, "not asked of so large a state"), (128, 1, "not asked of fewer than five")],
+)
+def test_what_cannot_be_asked_is_said(tmp_path, tiny_run, capsys, monkeypatch, largest, n, why):
     """In words in the report, with null in the JSON, which has no number for it."""
     shutil.copytree(tiny_run, tmp_path / "run")
-    monkeypatch.setattr(latents, "SYMETRIC_LARGEST", 2)
-    status, out, _ = run(capsys, "evaluate", tmp_path / "run", "--device", "cpu", *FEW)
-    assert status == 0
+    monkeypatch.setattr(latents, "SYMETRIC_LARGEST", largest)
+    status, out, err = run(
+        capsys, "evaluate", tmp_path / "run", "--device", "cpu", "--n", n, "--extra", 2
+    )
+    assert status == 0, err
     (row,) = [line for line in out.splitlines() if "SyMetric" in line]
-    assert "not asked" in row
+    assert why in row
+    (row,) = [line for line in out.splitlines() if line.startswith("test: pixel MSE")]
+    assert ("±" in row) is (n > 1)  # a single value has no standard error
     text = (tmp_path / "run" / "evaluation.json").read_text()
     results = json.loads(text, parse_constant=pytest.fail)  # NaN is none of JSON's words
-    assert results["latent"]["symetric"] == {
-        "r2": None,
-        "distance": None,
-        "good": None,
-        "batches": 0,
-    }
+    assert (results["splits"]["test"]["standard_error"] is None) is (n == 1)
+    asked = results["latent"]["symetric"]
+    assert asked.pop("why").startswith(why)
+    assert asked == {"r2": None, "distance": None, "good": None, "batches": 0}
     status, out, _ = run(capsys, "table", "--out", tmp_path / "table.md", tmp_path / "run")
     assert status == 0
-    assert "nan" not in (tmp_path / "table.md").read_text()
+    assert "± nan" not in (tmp_path / "table.md").read_text()

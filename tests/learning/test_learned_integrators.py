@@ -32,6 +32,9 @@ class Pendulum:
     def dp(self, q, p):
         return p
 
+    def gradients(self, q, p):
+        return self.dq(q, p), self.dp(q, p)
+
     def __call__(self, q, p):
         return (p**2 / 2 - torch.cos(q)).sum(1)
 
@@ -138,6 +141,38 @@ def test_dt_may_differ_between_trajectories():
     alone, _ = rollout(leapfrog, h, q[1:], p[1:], -0.2, 4)
     torch.testing.assert_close(qs[1:], alone, rtol=0, atol=1e-14)
     assert (qs[0] - qs[1]).abs().max() > 0.01
+
+
+GRADIENTS = {"euler": 1, "rk4": 4, "midpoint": 8}
+"""Of a joint H a step, each of both q and p."""
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_a_joint_h_is_asked_once_for_both_gradients(name, monkeypatch):
+    """And the states are, bit for bit, those of asking for each by itself."""
+    h, steps = learned(separable=False), 3
+
+    class Apart:
+        is_separable, dq, dp = False, h.dq, h.dp
+
+        def gradients(self, q, p):
+            return h.dq(q, p), h.dp(q, p)
+
+    expected = rollout(INTEGRATORS[name], Apart(), *state(), 0.2, steps)
+    asked, gradient = [], h.energy.gradient
+    monkeypatch.setattr(h.energy, "gradient", lambda x: asked.append(x) or gradient(x))
+    found = rollout(INTEGRATORS[name], h, *state(), 0.2, steps)
+    assert len(asked) == GRADIENTS[name] * steps
+    assert all(map(torch.equal, found, expected))
+    flat = rollout(INTEGRATORS[name], h.unfolded(), *state(), 0.2, steps)
+    assert all(map(torch.allclose, flat, expected))
+
+
+@pytest.mark.parametrize("one", [o for o in INTEGRATORS.values() if o.needs_separable], ids=named)
+def test_rollout_refuses_what_is_wrong_for_a_joint_h(one):
+    for h in (learned(separable=False), learned(separable=False).unfolded()):
+        with pytest.raises(PhysimError, match=f"integrator: got '{one.name}', which needs H = T"):
+            rollout(one, h, *state(), 0.2, 1)
 
 
 def test_rollout_has_the_gradients_that_finite_differences_have():

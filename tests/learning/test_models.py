@@ -160,7 +160,8 @@ def test_rollout_is_chronological_and_reverses():
         q, _ = model.unroll(whole.q[:, 0], whole.p[:, 0], model.settings.dt, 9)
         torch.testing.assert_close(q, whole.q, rtol=1e-4, atol=1e-5)  # float32
         half = model.rollout(z, 10, 0, speed=0.5)
-    assert (half.q[:, 2] - forward.q[:, 1]).abs().max() < 1e-2
+    assert (half.q[:, 2] - forward.q[:, 1]).abs().max() < 1e-6
+    assert (half.q[:, 1] - forward.q[:, 1]).abs().max() > 1e-3
     assert whole.energy.shape == (4, 10)
 
 
@@ -303,3 +304,32 @@ def test_preparing_stays_on_the_device_of_the_model(variant):
     model = tiny(**VARIANTS[variant]).to("meta")
     shape = (4, model.settings.frames, model.settings.resolution, model.settings.resolution, 3)
     model.prepare({"image": torch.empty(shape, dtype=torch.uint8, device="meta")})
+    assert all(tensor.is_meta for tensor in model.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("variant", "names"),
+    [
+        ("standardize", {"centre", "deviation"}),
+        ("moments", {"encoder.moments.mean", "encoder.moments.whitening"}),
+        ("maps", set()),
+    ],
+)
+def test_preparing_changes_what_it_should(variant, names):
+    """The decoder's last layer and what looks at the frames, and no shape."""
+    model = tiny(**VARIANTS[variant])
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.prepare(batch(model.settings, 64))
+    after = model.state_dict()
+    assert {name: t.shape for name, t in after.items()} == {n: t.shape for n, t in before.items()}
+    changed = {name for name, t in after.items() if not torch.equal(t, before[name])}
+    assert changed == names | {"decoder.out.bias", "decoder.out.weight"}
+    assert all(torch.isfinite(t).all() for t in after.values())
+
+
+def test_consistency_of_one_trajectory_is_refused():
+    """It has no variance; a loss that is not a number would stop the training later."""
+    model = tiny(**VARIANTS["consistency"])
+    given = batch(model.settings, 1)
+    with pytest.raises(PhysimError, match="batch_size: got 1 trajectory a process, expected at"):
+        model(given, draws(model, 1))

@@ -2,7 +2,11 @@
 
 import itertools
 
+import pytest
+
 from hgn_train.seeds import Purpose, seed_of
+from hgn_train.settings import TrainSettings, values
+from physim.errors import PhysimError
 
 
 def test_no_two_are_the_same():
@@ -19,3 +23,23 @@ def test_no_two_are_the_same():
 
 def test_none_is_beyond_what_pytorch_takes():
     assert all(0 <= seed_of(Purpose.NOISE, 2**62, step) < 2**63 for step in range(1000))
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("2e3", 2000),
+        (2000.0, 2000),
+        ("7.0", 7),
+        (2**53 + 1, 2**53 + 1),
+        (str(2**62 + 1), 2**62 + 1),
+    ],
+)
+def test_a_seed_is_the_one_that_was_given(given, taken):
+    assert values(TrainSettings, {"seed": given}) == {"seed": taken}
+
+
+@pytest.mark.parametrize("given", ["1e17", 1e17, "2.5", 2.5, "nan", "inf", 2**63, "", None])
+def test_a_seed_that_is_not_exact_is_refused(given):
+    with pytest.raises(PhysimError, match=r"seed: got .*, expected a value of type int"):
+        values(TrainSettings, {"seed": given})

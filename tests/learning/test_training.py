@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from hgn_train import checkpoint, settings, train
+import physim
+from hgn_train import checkpoint, data, settings, train
 from hgn_train.presets import changes, settings_of
 from physim.errors import PhysimError
 
@@ -65,6 +67,31 @@ def test_resumed_is_bit_identical(tiny_data, tmp_path, objective):
     assert (stopped / "metrics.jsonl").read_text() == whole_curve
     again = train.fit(whole, stopped, resume=True, accelerator="cpu")  # nothing is left to do
     assert again.share_explained == outcome.share_explained
+
+
+def test_other_data_of_the_same_name_are_refused(tmp_path):
+    """Resumed with them a training would not be what one without an end had been."""
+    folder, run = tmp_path / "data", tmp_path / "run"
+
+    def render(seed):
+        shutil.rmtree(folder, ignore_errors=True)
+        physim.render(
+            "hgn/mass_spring", folder, n=32, n_test=4, frames=10, resolution=16, seed=seed
+        )
+
+    render(0)
+    chosen = settings_of("test", str(folder), train={"steps": 2, "log_every": 1})
+    train.fit(chosen, run, accelerator="cpu")
+    render(0)  # the same again
+    assert train.fit(chosen, run, resume=True, accelerator="cpu").step == 2
+    render(1)
+    with pytest.raises(PhysimError, match=f"{folder}: holds other data than {run} was trained on"):
+        train.fit(chosen, run, resume=True, accelerator="cpu")
+    path = run / "checkpoints" / checkpoint.LAST
+    older = checkpoint.read(path)
+    del older.facts["data"]  # older checkpoints hold none
+    checkpoint.write(path, older)
+    assert train.fit(chosen, run, resume=True, accelerator="cpu").step == 2
 
 
 def test_trainings_in_threads_do_not_meet(tiny_data, tmp_path):
@@ -165,23 +192,38 @@ def test_a_collapse_is_reported(tiny_data, tmp_path):
     assert outcome.share_explained < train.COLLAPSED_SHARE
 
 
-def test_training_calls_no_item(tiny_data, tmp_path, monkeypatch):
-    """Between lines of metrics a step never asks the device for a number."""
-    asked = []
+def test_what_has_learned_is_not_reported_as_a_collapse(tiny_data, tiny_run, tmp_path):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    chosen = settings_of("test", str(tiny_data))
+    outcome = train.fit(chosen, run, resume=True, accelerator="cpu")  # finished already
+    assert outcome.step == chosen.train.steps
+    assert not outcome.collapsed
+
+
+def test_training_asks_the_device_for_no_number(tiny_data, tmp_path, monkeypatch):
+    """Between lines of metrics, from the batch of an update to that of the next."""
+    asked, at = [], [0]
     for name in ("item", "__bool__", "__float__", "__int__", "tolist"):
         before = getattr(torch.Tensor, name)
-        monkeypatch.setattr(
-            torch.Tensor, name, lambda self, b=before, n=name: asked.append(n) or b(self)
-        )
-    chosen = settings_of("test", str(tiny_data), train={"steps": 1, "log_every": 100})
-    from hgn_train.models.hgn import HGN
 
-    model = HGN(chosen.network)
-    images = torch.zeros(4, 10, 16, 16, 3, dtype=torch.uint8)
-    asked.clear()
-    out = model({"image": images}, model.draws(4, torch.Generator()))
-    out["loss"].backward()
-    assert asked == []
+        def noted(self, before=before, name=name):
+            asked.append((at[0], name))
+            return before(self)
+
+        monkeypatch.setattr(torch.Tensor, name, noted)
+    draw = data.Batches.batch
+
+    def batch(self, step):
+        at[0] = step
+        return draw(self, step)
+
+    monkeypatch.setattr(data.Batches, "batch", batch)
+    few = {"steps": 8, "log_every": 4, "evaluate_every": 0, "save_every": 8}
+    chosen = settings_of("test", str(tiny_data), train=few)
+    train.fit(chosen, tmp_path / "run", accelerator="cpu")
+    steps = {step for step, _ in asked}
+    assert {3, 7} <= steps  # where lines are written, so that the rest is no accident
+    assert not steps & {1, 2, 4, 5, 6}, asked
 
 
 def test_a_run_is_not_overwritten(tiny_run, tiny_data):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import physim
+from benchmarks import measure
 from physim.cli import COMMANDS, cli
 from physim.command_line import run
 
@@ -62,6 +63,26 @@ def test_tables_are_current():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.renewed(README) == README, "python scripts/readme_tables.py renews them"
+    with pytest.raises(ValueError, match="no lines '<!-- figures -->'"):
+        module.renewed(README.replace("<!-- figures -->", ""))
+
+
+def test_a_page_without_the_place_for_a_table_is_refused():
+    page = "before\n<!-- read -->\nold\n<!-- /read -->\nafter\n"
+    assert measure.between(page, "read", "new\n") == page.replace("old", "new")
+    with pytest.raises(ValueError, match="no lines '<!-- step -->'"):
+        measure.between(page, "step", "new\n")
+
+
+def test_a_measured_process_may_say_much(tmp_path, monkeypatch):
+    """More than a pipe holds; what it says is the reason where it fails."""
+    (tmp_path / "talking.py").write_text(
+        "import sys; sys.stderr.write('x' * 2**18 + 'end'); sys.exit(int(sys.argv[1]))"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert measure.process(["talking", "0"]).wall > 0
+    with pytest.raises(RuntimeError, match=r"exit status 3: x+end$"):
+        measure.process(["talking", "3"])
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "datasets/README.md"])
