@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -15,6 +14,7 @@ from hgn_train import data
 from hgn_train.data import Batches, Source
 from hgn_train.scores import Scores
 from physim.errors import PhysimError
+from physim.scoring import average_image
 
 if TYPE_CHECKING:
     from hgn_train.models import model
@@ -106,18 +106,12 @@ class Images:
     @torch.no_grad()
     def reference(self, train: model.Batches, held_out: model.Batches) -> float:
         """Error on held-out frames of the average training frame."""
-        average = torch.from_numpy(average_image(self.source)).float().permute(2, 0, 1)
+        average = torch.from_numpy(average_image(self.source.dataset)).float().permute(2, 0, 1)
         errors = []
         for rows in data.slices(held_out.n, 64):
             truth = pixels(held_out.rows(torch.arange(rows.start, rows.stop))["image"])
             errors.append(((truth - average.to(truth.device)) ** 2).mean((1, 2, 3, 4)))
         return float(torch.cat(errors).mean())
-
-
-def average_image(source: Source) -> np.ndarray:
-    """Mean frame of up to 2,000 training trajectories, (height, width, channel), 0 to 1."""
-    split = source.dataset.train
-    return split.image[: min(len(split), 2000)].mean((0, 1), dtype=np.float64) / 255
 
 
 def rollout_errors(rollout: Rollout, images: UInt8[Tensor, ...]) -> Scores:

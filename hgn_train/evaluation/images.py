@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from hgn_train import metrics, truth
+from hgn_train import metrics
 from hgn_train.evaluation import elsewhere
 from hgn_train.evaluation.image_report import lead, pictures, rows
 from hgn_train.evaluation.image_table import comparisons, tables
 from hgn_train.evaluation.judged import Judged, from_bytes, judged, to_bytes
 from hgn_train.evaluation.latents import fit_prior, judge_latent, judge_samples
 from hgn_train.evaluation.results import keep, training_facts
-from hgn_train.images import average_image
 from hgn_train.models.hgn import kl_from_standard_normal
+from physim.scoring import average_image
 
 __all__ = ["comparisons", "evaluate", "lead", "pictures", "rows", "tables"]
 
@@ -63,7 +63,7 @@ def evaluate(
     extra = EXTRA if extra is None else extra
     it = judged(run, device, folder)
     fit_prior(run, device)
-    average = average_image(it.source).astype(np.float32)
+    average = average_image(it.source.dataset).astype(np.float32)
     settings = json.loads((run / "config.json").read_text())
     results: dict[str, Any] = {
         "system": it.source.system,
@@ -81,11 +81,10 @@ def evaluate(
         say(f"{name}: {min(n, len(split))} trajectories")
         results["splits"][name], kept = judge_split(it, name, min(n, len(split)), average)
         arrays |= {f"{name}_{key}": value for key, value in kept.items()}
-    if truth.can_be_drawn(it.source):
-        say(f"{extra} frames further, backward and at other speeds")
-        more, kept = judge_beyond(it, "test", min(n, 256), extra, average)
-        results |= more
-        arrays |= kept
+    say(f"{extra} frames further, backward and at other speeds")
+    more, kept = judge_beyond(it, "test", min(n, 256), extra, average)
+    results |= more
+    arrays |= kept
     say("latent states")
     states = {
         name: np.concatenate([arrays[f"{name}_latent_q"], arrays[f"{name}_latent_p"]], -1)
@@ -113,10 +112,8 @@ def judge_split(
     errors = metrics.frame_errors(drawn, real)
     averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)
     oracle = np.zeros_like(errors)
-    recipe = it.source.dataset.recipe
-    if recipe.noise and truth.can_be_drawn(it.source):
-        params = it.source.dataset.params(name, slice(0, n))
-        clean = truth.draw(it.source, split.q[:n][:, : it.frames], params)
+    if it.source.dataset.recipe.noise:
+        clean = it.source.dataset.draw(name, slice(0, n), split.q[:n][:, : it.frames])
         oracle = metrics.frame_errors(from_bytes(clean), real)
     mean, standard_error = metrics.mean_and_standard_error(errors.mean(1))
     seen = it.model.settings.inference_frames
@@ -166,13 +163,9 @@ def judge_beyond(
     split = it.source.dataset.splits[name]
     n = min(n, len(split))
     images = split.image[:n][:, : it.frames]
-    params = it.source.dataset.params(name, slice(0, n))
-    q0, p0 = split.q[:n][:, it.anchor], split.p[:n][:, it.anchor]
     z = it.latents(images)
-    dt = it.source.dt
     ahead, behind = it.frames - 1 - it.anchor + extra, it.anchor + extra
-    q, _ = truth.around(it.source, q0, p0, params, dt, ahead, behind)
-    real = from_bytes(truth.draw(it.source, q, params))
+    real = true_frames(it, name, n, ahead, behind)
     drawn, _, _, energy = it.rollout(z, ahead, behind)
     errors = metrics.frame_errors(drawn, real)
     averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)
@@ -199,8 +192,7 @@ def judge_beyond(
     }
     for speed in SPEEDS:
         ahead, behind = it.frames - 1 - it.anchor, it.anchor
-        q, _p = truth.around(it.source, q0, p0, params, speed * dt, ahead, behind)
-        real = from_bytes(truth.draw(it.source, q, params))
+        real = true_frames(it, name, n, ahead, behind, speed)
         drawn, _, _, _ = it.rollout(z, ahead, behind, speed)
         errors = metrics.frame_errors(drawn, real)
         averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)
@@ -208,6 +200,15 @@ def judge_beyond(
         arrays[f"speed_{speed}_images"] = to_bytes(real[:SHOWN])
         arrays[f"speed_{speed}_drawn"] = to_bytes(drawn[:SHOWN])
     return results, arrays
+
+
+def true_frames(
+    it: Judged, name: str, n: int, ahead: int, behind: int, speed: float = 1.0
+) -> np.ndarray:
+    """What the simulator draws around the inferred state, (n, frames, height, width, channel)."""
+    times = it.source.dt * (it.anchor + speed * np.arange(-behind, ahead + 1))
+    q, _ = it.source.dataset.states(name, slice(0, n), times)
+    return from_bytes(it.source.dataset.draw(name, slice(0, n), q))
 
 
 def valid_part(

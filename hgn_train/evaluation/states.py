@@ -124,13 +124,12 @@ def judge_rollouts(
     split = source.dataset.test
     n = min(n, len(split))
     params = source.dataset.params("test", slice(0, n))
-    q0, p0 = split.q[:n][:, 0], split.p[:n][:, 0]
     times = np.linspace(0, duration, POINTS)
-    q, p = truth.around(source, q0, p0, params, times[1], POINTS - 1)
-    model_q, model_p = integrated(motion, q0, p0, times)
+    q, p = source.dataset.states("test", slice(0, n), times)
+    model_q, model_p = integrated(motion, split.q[:n][:, 0], split.p[:n][:, 0], times)
     with np.errstate(over="ignore", invalid="ignore"):  # a motion may diverge
         energy, model_energy = (
-            truth.energy(source, *state, params) for state in ((q, p), (model_q, model_p))
+            truth.energy(source, x, y, params) for x, y in ((q, p), (model_q, model_p))
         )
         energy_errors = (model_energy - energy) ** 2
         apart = np.concatenate([model_q - q, model_p - p], -1)

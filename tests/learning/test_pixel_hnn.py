@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from hgn_train import cli, images, train
+from hgn_train import cli, train
 from hgn_train.models.pixel_hnn import PixelHNN, PixelHNNSettings, open_neighbours
 from hgn_train.presets import PRESETS, settings_of
 from physim.command_line import run as run_command
 from physim.errors import PhysimError
+from physim.scoring import average_image
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 
@@ -116,7 +117,7 @@ def test_trains_on_neighbours_and_is_judged_on_rollouts(tiny_data):
     assert held_out.rows(torch.arange(5))["image"].shape == (5, 10, 16, 16, 3)
     split = material.source.dataset.train
     average = split.image[:].astype(float).mean((0, 1)) / 255
-    assert np.allclose(images.average_image(material.source), average)
+    assert np.allclose(average_image(material.source.dataset), average)
     truth = material.source.dataset.test.image[-5:][:, :10] / 255
     reference = material.reference(material.train(("image",), cpu, 8, 0), held_out)
     assert reference == pytest.approx(((truth - average) ** 2).mean(), rel=1e-4)
