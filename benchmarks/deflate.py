@@ -93,7 +93,7 @@ def main() -> dict[str, Any]:
             {
                 "deflate": name,
                 "times smaller": raw / size,
-                "GB/s of a core": raw / median(times) / 1e9,
+                "GB/s per core": raw / median(times) / 1e9,
                 f"chunks of {len(data)} that differ": differing(compress, data),
             }
         )

@@ -40,7 +40,7 @@ def command(system: str, n: int, repeats: int = 3, workers: int | None = None) -
         "frames/s": 30 * n / wall,
         "GB/s of pixels": raw / wall / 1e9,
         "peak MB": max(run.peak_mb for run in runs),
-        "kB a trajectory": size / n / 1e3,
+        "kB per trajectory": size / n / 1e3,
     }
 
 
@@ -161,7 +161,7 @@ def main(n: int = 50_000) -> dict[str, Any]:
     systems = [command(system, n) for system in SYSTEMS]
     print(table("Rendering, whole process, two threads", systems))
     stages = [shares(system) for system in SYSTEMS]
-    print(table("Where the time goes, µs of a core a trajectory", stages))
+    print(table("Where the time goes, core µs per trajectory", stages))
     starts = []
     for system in ("two_body", "three_body"):
         with tempfile.TemporaryDirectory() as cache:

@@ -62,19 +62,22 @@ def figures_table() -> str:
         for row in rows_of("performance.md", "times as fast as plain")
         if (row["network"], row["step"]) == ("paper, from 30 frames", "float32")
     )
-    energy = max(float(row["energy"]) for row in rows_of("accuracy.md", "closest at a frame"))
+    faster = step["times as fast as plain"]
+    energy = max(
+        float(row["energy"]) for row in rows_of("accuracy.md", "closest distance at a frame")
+    )
     shares: dict[str, list[float]] = {}
     for row in rows_of("results.md", "share explained, test"):
         shares.setdefault(row["system"], []).append(float(row["share explained, test"]))
     learned = ", ".join(f"{system} {min(found):.2f}" for system, found in shares.items())
     rows = [
         (
-            "trajectories a second, drawn and on disk, two cores",
+            "trajectories per second, drawn and on disk, two cores",
             speeds,
             "[performance](docs/performance.md)",
         ),
         (
-            "the same by SciPy, NumPy and gzip",
+            "the same with SciPy, NumPy and gzip",
             f"{plain} times slower (two_body)",
             "[performance](docs/performance.md)",
         ),
@@ -84,8 +87,8 @@ def figures_table() -> str:
             "[performance](docs/performance.md)",
         ),
         (
-            "a training step of the paper's HGN, 16 rollouts of 30 frames, two cores",
-            f"{step['seconds a step']} s, {step['times as fast as plain']} times as fast as plain",
+            "one training step of the paper's HGN, 16 rollouts of 30 frames, two cores",
+            f"{step['seconds per step']} s, {faster} times as fast as plain",
             "[performance](docs/performance.md#training)",
         ),
         (
@@ -94,7 +97,7 @@ def figures_table() -> str:
             "[accuracy](docs/accuracy.md)",
         ),
         (
-            "what an HGN trained on one core explains of 30 frames, from the first five",
+            "fraction of variance explained, 30 frames predicted from 5, HGN trained on one core",
             learned,
             "[results](docs/results.md)",
         ),
