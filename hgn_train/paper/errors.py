@@ -43,12 +43,12 @@ def draw(material: Material) -> Drawing:
     whole(lower.subplots(1, 1), there)
     runs = [run for some in there.values() for run in some.values()]
     caption = (
-        "Above, error of each frame of a rollout, the mean over training trajectories (dashed) "
+        "Above: error of each frame of a rollout, averaged over training trajectories (dashed) "
         "and test trajectories (solid), beside that of the average training image (dotted), "
-        "which is what a collapsed model draws. Shaded: the frames that HGN sees; it draws all "
-        "of them from the state that it infers. Below, the mean over all frames, with the "
-        "figures that the paper reports for HGN with leapfrog; these were measured on other "
-        "drawings of the same systems, so that they compare only roughly."
+        "which a collapsed model draws. Shaded: the frames that HGN sees; it draws all frames "
+        "from the state that it infers. Below: the mean over all frames, with the values that "
+        "the paper reports for HGN with leapfrog; these were measured on different drawings of "
+        "the same systems, so they are only roughly comparable."
     )
     caption += drawers.explained(runs) + "\n\n" + numbers(there)
     return Drawing(drawn, caption, runs)
@@ -131,7 +131,7 @@ def numbers(there: Runs) -> str:
         reported = " / ".join(REPORTED[PAPER][SYSTEMS.index(system)]) if known else "–"
         rows.append([system, model, *errors, average, share, reported])
     head = ["system", "model", "train", "test", "average image", "share explained, test"]
-    return table([*head, "as reported, train / test"], rows)
+    return table([*head, "reported, train / test"], rows)
 
 
 FIGURE = Figure(5, "errors", "Error of each frame", draw, drawers.needs, ("hgn",))

@@ -40,13 +40,12 @@ def draw(material: Material) -> Drawing:
         axes[0].set_title(name, loc="left")
         page.frames(axes[1], strips, [f"trajectory {k}" for k in SHOWN], 10)
     caption = (
-        "Left, level sets of the true Hamiltonian, with the stored states of trajectories of "
-        "the data set on them (dots). For the bodies the plane is that of motions that stay a "
-        "regular polygon: r is the distance of a body from the centre, p_r its radial momentum, "
-        "at the angular momentum of the circular orbit in the middle of the range of radii; the "
-        "dots are simulated from such states. Shaded: the initial states of the data (for the "
-        "bodies: their radii). Right, ten of the frames of the first two training trajectories."
-        " The data "
+        "Left: level sets of the true Hamiltonian, with stored states of data set trajectories "
+        "on them (dots). For the bodies, the plane shows motions that remain a regular polygon: "
+        "r is the distance of a body from the centre, p_r its radial momentum, at the angular "
+        "momentum of the circular orbit at the middle of the radius range; the dots are "
+        "simulated from such states. Shaded: the initial states of the data (for the bodies: "
+        "their radii). Right: ten frames each of the first two training trajectories. The data "
         f"sets are the recipes {', '.join(f'`hgn/{name}`' for name in names)}, seed "
         f"{data.recipe.seed}, {data.recipe.dt:g} units of time between frames, "
         f"{data.recipe.resolution}×{data.recipe.resolution} pixels, noise {data.recipe.noise:g}."
