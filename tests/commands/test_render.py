@@ -431,7 +431,7 @@ def test_interrupt_stops_within_a_second_and_leaves_no_half_shard(tmp_path):
     _, message = child.communicate(timeout=20)
     assert time.monotonic() - began < 3  # one second, and a shared machine's share
     assert child.returncode == 130
-    assert "goes on where it was" in message
+    assert "Rerun the same command to resume" in message
     assert not [path for path in out.rglob("*") if path.suffix == ".part"]
     for path in out.rglob("*.h5"):
         with h5py.File(path) as file:

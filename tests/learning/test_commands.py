@@ -135,7 +135,7 @@ def test_auto_renders_trains_and_reports(tmp_path, capsys, monkeypatch):
     ]
     status, out, err = run(capsys, *words, "--out", "run")
     assert status == 0, err
-    assert "mass_spring, preset test, as asked" in out
+    assert "mass_spring, preset test, as requested" in out
     assert (tmp_path / "run" / "report.html").is_file()
     status, _, err = run(capsys, *words, "--out", "run", "--set", "steps=21")
     assert status == 2
@@ -416,7 +416,7 @@ def test_resuming_with_the_settings_of_the_run(tiny_data, tiny_run, tmp_path, ca
     for words in ([], own):
         status, out, err = run(capsys, "fit", "--resume", "--out", folder, *words)
         assert status == 0, err
-        assert "finished already, with 200 steps" in out
+        assert "already finished, with 200 steps" in out
 
 
 def test_resuming_is_about_what_is_said_alone(tiny_data, tmp_path, capsys):
