@@ -24,7 +24,7 @@ REPEATS = 5
 
 
 def chunks() -> list[np.ndarray]:
-    """The frames of 400 trajectories of two_body, five a chunk."""
+    """The frames of 400 trajectories of two_body, five per chunk."""
     from physim.recipe import Recipe
     from physim.trajectories import Generator
 

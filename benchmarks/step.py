@@ -81,7 +81,7 @@ def _is_tensor(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Peaks:
-    """What the device does at most: operations a second by precision, bytes a second of a copy."""
+    """Peaks of the device: operations per second by precision, bytes per second of a copy."""
 
     flops: dict[str, float]
     moved: float

@@ -1,4 +1,4 @@
-"""Seconds a training step, by preset and precision, on the CPU: `python -m benchmarks train`.
+"""Seconds per training step, by preset and precision, on the CPU: `python -m benchmarks train`.
 
 The first rows are the paper's network on batches of 16 rollouts of 30 frames, autoencoding and
 from 5 frames, with 29 leapfrog steps, each beside the same step written plainly

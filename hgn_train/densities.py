@@ -1,4 +1,4 @@
-"""Densities of points in the plane, with their exact log-density: what flows are judged on.
+"""Densities of points in the plane, with their exact log-density: what flows are evaluated on.
 
 | density | what it is |
 | --- | --- |

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def open(path: str | Path, threads: int | None = None) -> Dataset:  # noqa: A001 - as in physim.open
-    """Open a data set; no array is read before it is asked for.
+    """Open a data set; arrays are read only when needed.
 
     Arguments:
         path: Folder that `physim render` has made.
-        threads: Threads a large read may use; None for one a core of this process.
+        threads: Threads a large read may use; None for one per core of this process.
 
     Returns:
         The data set.

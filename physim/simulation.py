@@ -47,7 +47,7 @@ def simulate(
         integrator: Name of the integrator; by default the most accurate one that is fast.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
         substeps: Equal steps between two times, for integrators with a fixed step.
-        workers: Threads; where None, one for each processor that this process may use.
+        workers: Threads; if None, one per processor that this process may use.
 
     Returns:
         (q, p), each (n, T, d), or (T, d) where both initial states had one dimension.

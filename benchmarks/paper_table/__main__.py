@@ -266,7 +266,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--systems", type=_list(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument("--variants", type=_list(names), default=names)
     parser.add_argument("--seeds", type=int, default=None, help="default 3, quick 1")
-    parser.add_argument("--batch", type=int, default=0, help="trajectories an update")
+    parser.add_argument("--batch", type=int, default=0, help="trajectories per update")
     parser.add_argument("--side", type=int, default=0, help="trainings in threads of a process")
     parser.add_argument("--processes", type=int, default=1, help="such processes at once")
     parser.add_argument(

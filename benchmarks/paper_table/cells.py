@@ -143,7 +143,7 @@ def settings(
         scale: How large.
         data: Folder of the data sets.
         changed: Settings that replace those of the scale, for all cells that have them.
-        batch: Trajectories an update; 0 for those of the preset. With more, updates are fewer in
+        batch: Trajectories per update; 0 for those of the preset. With more, updates are fewer in
             proportion, so that as many trajectories are seen, and the learning rate is larger by
             the root of the proportion, as suits Adam.
         dt: Time between frames, where the data is not to be asked for it.

@@ -1,4 +1,4 @@
-"""The command line `hgn-train`: a command a file, imported when it is called.
+"""The command line `hgn-train`: one file per command, imported when it is called.
 
 A run that is told to stop saves first.
 """

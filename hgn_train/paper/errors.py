@@ -20,7 +20,7 @@ PAPER = "Toth et al. (2019), HGN, leapfrog, autoencoding"
 
 
 def draw(material: Material) -> Drawing:
-    """A panel a system with the error of each frame, and the errors of whole rollouts below.
+    """One panel per system with the error of each frame, and the errors of whole rollouts below.
 
     Arguments:
         material: Of which the runs of models that draw frames count.
@@ -70,7 +70,7 @@ def per_frame(axis: Any, runs: Mapping[str, Run]) -> None:
 
 
 def whole(axis: Any, there: Runs) -> None:
-    """Errors of whole rollouts, a group a system: training data paler, then test data."""
+    """Errors of whole rollouts, one group per system: training data paler, then test data."""
     models = [model for model in drawers.COLOURS if any(model in runs for runs in there.values())]
     slot = 0.8 / (len(models) + 1)
     for place, (name, runs) in enumerate(there.items()):

@@ -19,7 +19,7 @@ ARROWS, PATHS, POINTS, LEVELS = 40, 16, 400, 12
 
 
 def draw(material: Material) -> Drawing:
-    """A row a flow: target, samples, V, K, one leapfrog step, and the whole flow.
+    """One row per flow: target, samples, V, K, one leapfrog step, and the whole flow.
 
     Arguments:
         material: Of which the runs of NHF count.

@@ -14,7 +14,7 @@ NAMES = {"mixture": "fitted prior", "normal": "N(0, 1)"}
 
 
 def draw(material: Material) -> Drawing:
-    """A block of rows a system: samples of the fitted prior, then of N(0, 1).
+    """A block of rows per system: samples of the fitted prior, then of N(0, 1).
 
     Arguments:
         material: Of which the runs of HGN count.

@@ -21,7 +21,7 @@ State = Callable[[float, float], Plane]
 
 
 def draw(material: Material) -> Drawing:
-    """A row a system: level sets with trajectories on them, and what the data shows of them.
+    """One row per system: level sets with trajectories on them, and what the data shows of them.
 
     Arguments:
         material: Of which the data and the systems count.
@@ -54,7 +54,7 @@ def draw(material: Material) -> Drawing:
 
 
 def opened(folder: Path, name: str, spare: Path) -> Any:
-    """The data set, or the first trajectories of it made anew: they depend on nothing else.
+    """The data set, or its first trajectories made again: they depend on nothing else.
 
     Arguments:
         folder: Where the data set is, if it is there.

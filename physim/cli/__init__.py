@@ -1,4 +1,4 @@
-"""The command line `physim`: a command a file, loaded when it is called."""
+"""The command line `physim`: one file per command, loaded when it is called."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def command(ctx: click.Context, path: Path, deep: bool, as_json: bool) -> None:
         energy = "" if error is None else f"; worst relative energy error {error:.1e}"
         click.echo(
             f"{path}: {result.shards:,} shards, {result.trajectories:,} trajectories, "
-            f"{result.made_again:,} of them made again{energy}"
+            f"{result.made_again:,} of them remade{energy}"
         )
         click.echo(result.verdict)
     ctx.exit(0 if result.ok else 1)

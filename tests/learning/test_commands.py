@@ -165,7 +165,7 @@ BAD = {
     ),
     "fewer frames": (
         ["fit", "--data", "DATA", "--preset", "test", "--set", "frames=20", "--out", "OUT"],
-        "has 12 frames a trajectory",
+        "has 12 frames per trajectory",
     ),
     "another channel count": (
         ["fit", "--data", "DATA", "--preset", "test", "--set", "channels=1", "--out", "OUT"],
@@ -330,30 +330,30 @@ def test_a_damaged_checkpoint(tiny_run, tmp_path, capsys):
 
 
 DAMAGED = {
-    "no results": (["table"], "evaluation.json", "{", "`hgn-train evaluate RUN` makes it anew"),
+    "no results": (["table"], "evaluation.json", "{", "`hgn-train evaluate RUN` remakes it"),
     "other results": (
         ["table"],
         "evaluation.json",
         "[]",
-        "`hgn-train evaluate RUN` makes it anew",
+        "`hgn-train evaluate RUN` remakes it",
     ),
     "results of no run": (
         ["table"],
         "evaluation.json",
         '{"settings": {}}',
-        "`hgn-train evaluate RUN` makes it anew",
+        "`hgn-train evaluate RUN` remakes it",
     ),
     "no times": (
         ["evaluate", "--n", "8", "--extra", "2"],
         "timing.json",
         "{",
-        "only a new training makes it anew",
+        "only a new run remakes it",
     ),
     "no metrics": (
         ["evaluate", "--n", "8", "--extra", "2"],
         "metrics.jsonl",
         "{\n[]\n{}\n",
-        "only a new training makes it anew",
+        "only a new run remakes it",
     ),
     "no settings": (
         ["evaluate"],
@@ -385,7 +385,7 @@ def test_damaged_arrays(kept, evaluated, tmp_path):
     folder = shutil.copytree(evaluated, tmp_path / "run")
     path = folder / "evaluation.npz"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(PhysimError, match=rf"npz: damaged; `hgn-train evaluate {folder}` makes"):
+    with pytest.raises(PhysimError, match=rf"npz: damaged; `hgn-train evaluate {folder}` remakes"):
         load(folder)
 
 
