@@ -17,7 +17,7 @@ COMMANDS = {
     "fit": "Train a model.",
     "evaluate": "Measure a trained model, and write its report.",
     "sample": "Sample new trajectories from a trained model.",
-    "predict": "Write predicted frames, for `physim score`.",
+    "predict": "Write predicted frames for `physim score`.",
     "rollout": "Roll out test trajectories: backward, slower or faster.",
     "table": "Tabulate runs beside the reported values.",
     "figures": "Make the paper's figures.",

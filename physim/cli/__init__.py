@@ -19,7 +19,7 @@ COMMANDS = {
     "preview": "Draw a contact sheet, GIF or MP4 of a data set.",
     "report": "Write an HTML report of a data set.",
     "verify": "Check that a data set is intact and correct.",
-    "score": "Score predicted frames of any model.",
+    "score": "Score predicted frames from any model.",
     "export": "Write a data set in another format.",
     "check": "Run the accuracy study of the integrators.",
 }
