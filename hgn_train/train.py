@@ -319,10 +319,10 @@ def evaluate(model: Any, held_out: Batches, fabric: Any) -> tuple[float, Picture
 def loss_of(
     fabric: Any, model: Any, optimizer: torch.optim.Optimizer
 ) -> tuple[Callable[..., Any], Callable[[Tensor], None]]:
-    """How a model is asked for its loss, and how gradients come from that.
+    """How a model computes its loss, and the gradients from it.
 
-    Fabric's own wrapper marks the process while it goes backward, so that trainings in several
-    threads would take each other's marks; it is asked only where processes share a batch.
+    Fabric's own wrapper marks the process while it goes backward, so that runs in several threads
+    would take each other's marks; it is used only where processes share a batch.
     """
     if fabric.world_size > 1:
         wrapped, _ = fabric.setup(model, optimizer)

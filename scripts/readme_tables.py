@@ -23,7 +23,7 @@ def systems_table() -> str:
 
 
 def integrators_table() -> str:
-    """Integrator, order, what it keeps, cost, what it is."""
+    """Integrator, order, properties, description."""
     rows = []
     for integrator in map(integrators.find, integrators.INTEGRATORS):
         keeps = [
@@ -32,7 +32,7 @@ def integrators_table() -> str:
         ]
         order = str(integrator.order) if integrator.order else "exact"
         rows.append((f"`{integrator.name}`", order, ", ".join(keeps), integrator.summary))
-    return table(("integrator", "order", "keeps", "what it is"), rows)
+    return table(("integrator", "order", "properties", "description"), rows)
 
 
 def rows_of(page: str, column: str) -> list[dict[str, str]]:
@@ -48,7 +48,7 @@ def rows_of(page: str, column: str) -> list[dict[str, str]]:
 
 
 def figures_table() -> str:
-    """What can be expected, from the pages that say how it was measured."""
+    """Headline numbers, from the pages that say how they were measured."""
     render = rows_of("performance.md", "trajectories/s")
     speeds = ", ".join(f"{row['system']} {row['trajectories/s']}" for row in render)
     plain = rows_of("performance.md", "times as fast")[0]["times as fast"]
@@ -102,7 +102,7 @@ def figures_table() -> str:
             "[results](docs/results.md)",
         ),
     ]
-    return table(("what", "figure", "how it was measured"), rows)
+    return table(("quantity", "value", "details"), rows)
 
 
 TABLES = {"figures": figures_table, "systems": systems_table, "integrators": integrators_table}

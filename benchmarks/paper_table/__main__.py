@@ -184,7 +184,7 @@ def schedule(
         command = [sys.executable, "-m", "benchmarks.paper_table", *words, *names]
         log = (options.out / f"{kind}.log").open("ab")
         environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-        if kind == "evaluate":  # on all cores it would hold up trainings, which wait for theirs
+        if kind == "evaluate":  # on all cores it would hold up training, which waits for its cores
             threads = judging_threads(cores, training, options.judges)
             environment.setdefault("OMP_NUM_THREADS", str(threads))
         child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)

@@ -29,7 +29,7 @@ MINUTES: dict[str, dict[str, dict[str, int]]] = {
     "nhf": {preset: dict.fromkeys(DENSITIES, 1) for preset in ("paper", "small")},
     "pixel-hnn": {preset: dict.fromkeys(SYSTEMS, 3) for preset in ("small", "small-conv")},
 }
-"""About how long a training takes on one core, by model, preset and subject; beside HGN's own."""
+"""About how long a run takes on one core, by model, preset and subject, except for HGN's."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def settings_of(
 
 
 def changes(settings: Mapping[str, Any], system: str) -> dict[str, Any]:
-    """What a run has otherwise than its preset says now; left to the device, bf16 is usual.
+    """Settings in which a run differs from its preset now; left to the device, bf16 is usual.
 
     Arguments:
         settings: Settings of the run, as its folder keeps them.

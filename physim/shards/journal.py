@@ -1,7 +1,7 @@
 """The journal of a data set that is being made: recipe, versions, and which shards are whole.
 
 A line of JSON a finished shard, flushed to the disk, so that a renderer which is stopped at any
-moment goes on from there and can tell a whole shard from a damaged one. It is removed when the
+moment resumes from there and can tell a whole shard from a damaged one. It is removed when the
 manifest stands.
 """
 
