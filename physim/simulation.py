@@ -46,7 +46,7 @@ def simulate(
             backward.
         integrator: Name of the integrator; by default the most accurate of the fast ones.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
-        substeps: Equal steps between two times, for integrators with a fixed step.
+        substeps: Equal steps between two times, for fixed-step integrators.
         workers: Threads; if None, one per processor that this process may use.
 
     Returns:

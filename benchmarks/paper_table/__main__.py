@@ -259,7 +259,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gpu_results.sh", description=__doc__)
     names = [variant.name for variant in VARIANTS]
     cores = processors.available()
-    parser.add_argument("minutes", type=float, help="how long this call may take")
+    parser.add_argument("minutes", type=float, help="time limit of this call")
     parser.add_argument("out", type=Path, help="folder of data, runs and bundle")
     parser.add_argument("--quick", action="store_true", help="everything at toy size")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
