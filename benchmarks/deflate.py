@@ -24,7 +24,7 @@ REPEATS = 5
 
 
 def chunks() -> list[np.ndarray]:
-    """The frames of 400 trajectories of two_body, five a chunk."""
+    """The frames of 400 trajectories of two_body, five per chunk."""
     from physim.recipe import Recipe
     from physim.trajectories import Generator
 
@@ -93,7 +93,7 @@ def main() -> dict[str, Any]:
             {
                 "deflate": name,
                 "times smaller": raw / size,
-                "GB/s of a core": raw / median(times) / 1e9,
+                "GB/s per core": raw / median(times) / 1e9,
                 f"chunks of {len(data)} that differ": differing(compress, data),
             }
         )

@@ -66,7 +66,7 @@ def seconds(call: Callable[[], Any], repeats: int = 3) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine and versions of the measurements."""
     names = ("physim", "numpy", "numba", "h5py", "zlib-ng")
     return {
         "processor": _processor(),

@@ -1,4 +1,4 @@
-"""Trajectories a second by number of processes: `python -m benchmarks processes`.
+"""Trajectories per second by number of processes: `python -m benchmarks processes`.
 
 Each row is one `torchrun --nproc-per-node N -m hgn_train fit` on a small data set, batches of 32
 divided among the processes, one thread each; with GPUs, one process a GPU, and the preset `paper`.

@@ -41,7 +41,7 @@ def _timed(call: Callable[[], Any], repeats: int = REPEATS) -> tuple[float, floa
 
 def _rate(name: str, size: int, call: Callable[[], Any]) -> dict[str, Any]:
     wall, cpu = _timed(call)
-    return {"read": name, "GB/s": size / wall / 1e9, "GB/s of a core": size / cpu / 1e9}
+    return {"read": name, "GB/s": size / wall / 1e9, "GB/s per core": size / cpu / 1e9}
 
 
 def whole(folder: Path) -> list[dict[str, Any]]:
@@ -100,12 +100,12 @@ def _chunk(
     _, one = _timed(lambda: [split.read(int(row), ["image"]) for row in order[:200]])
     _, some = _timed(lambda: [split.read(order[i : i + 64], ["image"]) for i in range(0, n, 64)])
     return {
-        "trajectories a chunk": length,
+        "trajectories per chunk": length,
         "ratio": image.nbytes / int(split.shard(0).arrays["image"].sizes.sum()),
         "all, GB/s": image.nbytes / wall / 1e9,
-        "all, GB/s of a core": image.nbytes / all_cpu / 1e9,
-        "one at random, µs of a core": one / 200 * 1e6,
-        "64 at random, µs of a core each": some / n * 1e6,
+        "all, GB/s per core": image.nbytes / all_cpu / 1e9,
+        "one at random, core µs": one / 200 * 1e6,
+        "64 at random, core µs each": some / n * 1e6,
     }
 
 
@@ -120,7 +120,7 @@ def main(n: int = N) -> dict[str, Any]:
         count = min(n, train.shard(0).trajectories)
         known = {k: v for k, v in train.attributes.items() if not k.startswith("format")}
         sizes = chunks(train[:count], known)
-        print(table("Length of a chunk", sizes))
+        print(table("Chunk length", sizes))
     return {"reading": reading, "chunks": sizes}
 
 

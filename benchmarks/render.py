@@ -1,4 +1,4 @@
-"""Rendering: trajectories a second, where the time goes, the limit, and the pipeline of today."""
+"""Rendering: trajectories per second, where the time goes, the limit, the plain pipeline."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def command(system: str, n: int, repeats: int = 3, workers: int | None = None) -
         "frames/s": 30 * n / wall,
         "GB/s of pixels": raw / wall / 1e9,
         "peak MB": max(run.peak_mb for run in runs),
-        "kB a trajectory": size / n / 1e3,
+        "kB per trajectory": size / n / 1e3,
     }
 
 
 def shares(system: str, n: int = 1000) -> dict[str, Any]:
-    """Microseconds of processor time a trajectory of each stage, on one thread."""
+    """Microseconds of processor time per trajectory for each stage, on one thread."""
     from physim.recipe import Recipe
     from physim.schedulers import Job, attributes
     from physim.shards.write import ShardWriter, encode
@@ -144,7 +144,7 @@ def limit(n: int = 2000) -> dict[str, Any]:
 
 
 def today(n: int = 200) -> float:
-    """Trajectories a second of the plain pipeline on one process, median of three runs."""
+    """Trajectories per second of the plain pipeline on one process, median of three runs."""
     rates = []
     for _ in range(3):
         with tempfile.TemporaryDirectory(dir=".") as folder:
@@ -161,7 +161,7 @@ def main(n: int = 50_000) -> dict[str, Any]:
     systems = [command(system, n) for system in SYSTEMS]
     print(table("Rendering, whole process, two threads", systems))
     stages = [shares(system) for system in SYSTEMS]
-    print(table("Where the time goes, µs of a core a trajectory", stages))
+    print(table("Where the time goes, core µs per trajectory", stages))
     starts = []
     for system in ("two_body", "three_body"):
         with tempfile.TemporaryDirectory() as cache:

@@ -52,7 +52,7 @@ FREE = (
 
 @dataclass
 class Count(TorchDispatchMode):
-    """What a piece of work asks for."""
+    """Operations of a piece of work."""
 
     operations: Counter[str] = field(default_factory=Counter)
     waits: Counter[str] = field(default_factory=Counter)
@@ -81,14 +81,14 @@ def _is_tensor(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Peaks:
-    """What the device does at most: operations a second by precision, bytes a second of a copy."""
+    """Peaks of the device: operations per second by precision, bytes per second of a copy."""
 
     flops: dict[str, float]
     moved: float
 
 
 def precisions(device: torch.device) -> list[str]:
-    """Those that the device computes with."""
+    """Those that the device supports."""
     return ["float32", "bf16"] if precision_of(device) == "bf16-mixed" else ["float32"]
 
 
@@ -118,7 +118,7 @@ def timed(call: Callable[[], Any], device: torch.device, repeats: int = 5) -> fl
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done what it was asked for."""
+    """Wait until the device has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -134,13 +134,13 @@ class Bench:
     precision: str
 
     def forward(self, batch: Any, draws: Any, compiled: Any = None) -> Any:
-        """The loss in the precision asked for."""
+        """The loss in the chosen precision."""
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             return (compiled or self.model)(batch, draws)
 
     def update(self, kind: type[step.Update], compiled: bool) -> Callable[[], None]:
-        """A call that does an update."""
+        """A call that performs one update."""
         whole = torch.compile(self.model, fullgraph=True) if compiled else None
         optimizer = step.adam(self.model, kind, 1e-4)
 
@@ -347,10 +347,10 @@ def main(top: Peaks | None = None, only: str = "") -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="One training step taken apart.")
+    parser = argparse.ArgumentParser(description="Break down one training step.")
     parser.add_argument("--tflops", type=float, help="Peak of the device, for both precisions.")
     parser.add_argument("--gb-a-second", type=float, help="Of a copy, read and written.")
-    parser.add_argument("--ways", default="", help="Some of them, with commas: eager,captured.")
+    parser.add_argument("--ways", default="", help="A subset, comma-separated: eager,captured.")
     given = parser.parse_args()
     known = None
     if given.tflops and given.gb_a_second:

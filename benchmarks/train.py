@@ -1,4 +1,4 @@
-"""Seconds a training step, by preset and precision, on the CPU: `python -m benchmarks train`.
+"""Seconds per training step, by preset and precision, on the CPU: `python -m benchmarks train`.
 
 The first rows are the paper's network on batches of 16 rollouts of 30 frames, autoencoding and
 from 5 frames, with 29 leapfrog steps, each beside the same step written plainly
@@ -73,8 +73,8 @@ def step_seconds(
         processor.append(time.process_time() - cpu)
     return {
         "parameters": sum(weight.numel() for weight in model.parameters()),
-        "seconds a step": median(walls[2:]),
-        "processor seconds a step": median(processor[2:]),
+        "seconds per step": median(walls[2:]),
+        "processor seconds per step": median(processor[2:]),
         "rollouts/s": batch_size / median(walls[2:]),
     }
 
@@ -93,8 +93,8 @@ def main() -> dict[str, Any]:
         slow = way == "bf16" and usual == "32-true"  # once tells enough, and takes a minute
         cells = step_seconds(preset, changes, batch_size, way, 1 if slow else 5)
         if way == PLAIN:
-            plain[name] = cells["seconds a step"]
-        times = plain[name] / cells["seconds a step"] if name in plain else "–"
+            plain[name] = cells["seconds per step"]
+        times = plain[name] / cells["seconds per step"] if name in plain else "–"
         case = {"network": name, "batch": batch_size, "step": way}
         rows.append(case | cells | {"times as fast as plain": times})
     print(table(f"A training step on {torch.get_num_threads()} threads", rows))

@@ -46,7 +46,7 @@ class Dense(nn.Module):
 
     Arguments:
         channels: Channels of the stacked frames.
-        size: Pixels a side.
+        size: Side in pixels.
         state: Numbers in the state.
         width: Of the hidden layers.
     """
@@ -78,12 +78,12 @@ class Convolutional(nn.Module):
 
     Arguments:
         channels: Channels of the stacked frames.
-        size: Pixels a side.
+        size: Side in pixels.
         state: Numbers in the state.
         encoder: Widths of the encoder's blocks.
         decoder: Widths of the decoder's blocks.
         maps: Channels of the maps that the state is projected to.
-        shuffle: Pixels a side that the last convolution makes of each of its own.
+        shuffle: Side of the block that the last convolution makes of each of its pixels.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ class Chain:
         activation: One of `SMOOTH`.
         kernels: The hidden layers.
         last: Weights of the sum of what the last of these gives, flattened.
-        stiffness: k of the quadratic part, one a number of the state.
+        stiffness: k of the quadratic part, one per number in the state.
     """
 
     activation: str

@@ -5,8 +5,8 @@ Names start with `model.` (weights as trained), `average.` (averaged weights, wh
 bytes and shapes, never code: nothing is unpickled. A file is written under a temporary name,
 flushed and renamed, so that a checkpoint is either whole or the one before.
 
-Random numbers and the order of data follow from (seed, step) alone, so a checkpoint needs no state
-of generators, and a resumed training goes on bit by bit on the CPU.
+Random numbers and the order of data are determined by (seed, step) alone, so a checkpoint needs no
+generator state, and a resumed run continues bit for bit on the CPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What holds while a training runs, and is put back at its end where that can be done."""
+"""Conditions that hold during training and are restored afterwards where possible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from physim.errors import PhysimError
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[str]]:
-    """Names of the signals that asked for an end; the loop saves and stops at the next step."""
+    """Names of the stop signals received; the loop saves and stops at the next step."""
     received: list[str] = []
     before = {}
     with contextlib.suppress(ValueError):  # not the main thread: then nobody is sent signals

@@ -5,7 +5,7 @@ nothing and waits for nothing: its batch is gathered from indices. A split that 
 in the files, and a thread reads and decodes what is needed next, each chunk once.
 
 The order of an epoch is a permutation that follows from (seed, epoch) alone, wherever the split
-is, so a resumed training goes on with the same batches without storing any state. Neighbours are
+is, so a resumed run continues with the same batches without storing any state. Neighbours are
 shuffled as groups, some tens of groups make a pool, which is what is read at once, and the
 trajectories of a pool are shuffled among each other.
 """
@@ -49,7 +49,7 @@ class Source:
         system: Name of the system.
         frames: Frames of a trajectory.
         dt: Time between frames.
-        resolution: Pixels a side.
+        resolution: Side in pixels.
         channels: Channels of a frame.
     """
 
@@ -108,8 +108,8 @@ def check_fits(network: Any, source: Source) -> None:
             )
     if source.frames < network.frames:
         raise PhysimError(
-            f"{source.folder}: has {source.frames} frames a trajectory, but the model is trained "
-            f"on rollouts of {network.frames}"
+            f"{source.folder}: has {source.frames} frames per trajectory, but the model is "
+            f"trained on rollouts of {network.frames}"
         )
 
 
@@ -120,13 +120,13 @@ class Batches:
         split: A split of an opened data set.
         names: Arrays that a batch holds.
         device: Where batches are wanted.
-        batch_size: Trajectories a batch, on this process.
-        seed: What the order follows from.
-        trajectories: How many of the split are used; 0 for all.
+        batch_size: Trajectories per batch, on this process.
+        seed: Seed of the order.
+        trajectories: Number of trajectories used; 0 for all.
         frames: Length of the windows; 0 for whole trajectories.
         rank: Number of this process.
         world_size: How many processes share a batch.
-        first: Which trajectory of the split is the first of them.
+        first: Index of the first trajectory.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class Batches:
         first = position * self.world_size * self.batch_size
         mine = slice(
             first + self.rank, first + self.world_size * self.batch_size, self.world_size
-        )  # every so-manieth row, so that halves of a batch are halves of each process's part
+        )  # every world_size-th row, so that halves of a batch are halves of each process's part
         index, starts = order[mine], starts[mine]
         if self.resident is not None:
             return self.rows(index, starts)

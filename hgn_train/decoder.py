@@ -24,7 +24,7 @@ CONSTANT_MAPS = 2
 
 
 def start_size(resolution: int, blocks: Sequence[Sequence[int]], shuffle: int) -> int:
-    """Pixels a side of the maps that become frames.
+    """Side in pixels of the maps that become frames.
 
     Arguments:
         resolution: Pixels of a frame a side.
@@ -49,13 +49,13 @@ class Decoder(nn.Module):
 
     Arguments:
         state: Channels of q, or numbers in q where `maps` is given.
-        size: Pixels a side of the maps that are upsampled.
+        size: Side in pixels of the maps that are upsampled.
         blocks: Widths of the convolutions of each block; a block starts with upsampling.
         channels: Channels of a frame.
         slope: Slope of the leaky ReLU below zero.
         maps: Channels of the maps that a vector q is first projected to; 0 if q is maps already.
-        shuffle: How many pixels a side the last convolution makes of each of its own, by
-            rearranging channels: 2 spares the convolutions at full size, 1 is the paper's.
+        shuffle: Side of the block that the last convolution makes of each of its pixels, by
+            rearranging channels: 2 avoids convolutions at full size, 1 is the paper's.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Densities of points in the plane, with their exact log-density: what flows are judged on.
+"""Densities of points in the plane, with their exact log-density: what flows are evaluated on.
 
-| density | what it is |
+| density | description |
 | --- | --- |
 | circle | eight Gaussians on a circle |
 | grid | twenty-five Gaussians on a square grid |

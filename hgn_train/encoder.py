@@ -43,7 +43,7 @@ class MapEncoder(nn.Module):
 
     Arguments:
         channels: Channels of the stacked frames.
-        size: Pixels a side.
+        size: Side in pixels.
         blocks: Pairs of widths; the last pair has one, as its second is that of mean and log σ.
         latent: Channels of z.
         log_sigma: log σ at the start.
@@ -91,7 +91,7 @@ class VectorEncoder(nn.Module):
 
     Arguments:
         channels: Channels of the stacked frames.
-        size: Pixels a side.
+        size: Side in pixels.
         blocks: Widths of the convolutions of each block.
         latent: Numbers in z.
         log_sigma: log σ at the start.
@@ -157,7 +157,7 @@ class Moments(nn.Module):
     Arguments:
         frames: How many are stacked.
         channels: Channels of a frame.
-        size: Pixels a side.
+        size: Side in pixels.
         degree: Highest a + b of the first part; that of the second is 1.
     """
 

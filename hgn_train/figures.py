@@ -34,7 +34,7 @@ def png(image: np.ndarray) -> bytes:
 
 
 def strips(rows: Sequence[np.ndarray], columns: int = 15) -> np.ndarray:
-    """Rows of frames, one trajectory a row, evenly spread over time.
+    """Rows of frames, one trajectory per row, evenly spread over time.
 
     Arguments:
         rows: Each (frames, height, width, 3) uint8.
@@ -193,8 +193,8 @@ def animation(rows: np.ndarray, zoom: int = 4, columns: int = 0) -> bytes:
 
     Arguments:
         rows: (n, frames, height, width, 3) uint8.
-        zoom: Pixels of the picture a pixel of a frame.
-        columns: Trajectories a row; 0 for as square as it gets.
+        zoom: Pixels of the picture per pixel of a frame.
+        columns: Trajectories per row; 0 for as square as it gets.
 
     Returns:
         GIF bytes.

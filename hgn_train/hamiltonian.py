@@ -1,7 +1,7 @@
 """The learned Hamiltonian: a network whose value is an energy and whose gradient is written out.
 
 An energy network is a chain of linear or convolutional layers with a smooth activation a between
-them, its outputs summed to one number a trajectory: E(x) = Σ W_L a(W_{L-1} a(… W_1 x)). Its
+them, its outputs summed to one number per trajectory: E(x) = Σ W_L a(W_{L-1} a(… W_1 x)). Its
 gradient runs the chain backward, ∂E/∂x = W_1ᵀ(a'(u_1) ∘ W_2ᵀ(a'(u_2) ∘ … W_Lᵀ 1)), where u_i is
 what enters activation i. `gradient` is that formula in plain forward operations. So the training
 loss, which needs ∂H to be differentiated once more, is an ordinary first derivative for autograd:
@@ -170,7 +170,7 @@ class Unfolded:
         activation: One of `SMOOTH`.
         layers: Weight, (outputs, inputs), and bias of each hidden layer.
         last: Weights of the sum of what the last of these gives.
-        stiffness: k of the quadratic part, one a number of the state.
+        stiffness: k of the quadratic part, one per number in the state.
     """
 
     def __init__(
@@ -261,7 +261,7 @@ def convolutional_energy(
 
     Arguments:
         channels: Channels of the maps.
-        size: Pixels a side.
+        size: Side in pixels.
         widths: Channels of the hidden layers.
         activation: One of `SMOOTH`.
         stiffness: As in `Energy`.

@@ -57,7 +57,7 @@ class Images:
 
     Attributes:
         source: The data set.
-        frames: Length of the rollouts that a model is judged on.
+        frames: Length of the rollouts that a model is evaluated on.
         window: Length of the windows that it is trained on; 0 for the same.
     """
 

@@ -4,7 +4,7 @@ The equations are dq/dt = ∂H/∂p and dp/dt = −∂H/∂q. A Hamiltonian offe
 forward operations, so that a rollout is a fixed loop without autograd calls inside: it can be
 differentiated, compiled or captured as a whole.
 
-| integrator | order | symplectic | reversible | for H = T(p) + V(q) only | gradients a step |
+| integrator | order | symplectic | reversible | for H = T(p) + V(q) only | gradients per step |
 | --- | --- | --- | --- | --- | --- |
 | euler | 1 | no | no | no | 2 |
 | symplectic-euler | 1 | yes | no | yes | 2 |
@@ -181,7 +181,7 @@ def _rk4(
 
 
 def _midpoint(iterations: int) -> Step:
-    """The implicit midpoint rule, solved by so many fixed-point iterations.
+    """The implicit midpoint rule, solved by a fixed number of fixed-point iterations.
 
     The number is fixed, so that the loop has no shape or length that depends on data.
     """
@@ -202,7 +202,7 @@ def midpoint(iterations: int) -> Integrator:
     """The implicit midpoint rule with another number of fixed-point iterations.
 
     Arguments:
-        iterations: Evaluations of both gradients a step; each multiplies the residual by about
+        iterations: Evaluations of both gradients per step; each multiplies the residual by about
             dt L / 2.
 
     Returns:
@@ -307,7 +307,7 @@ def rollout(
         hamiltonian: What to step along.
         q: Positions at the given time.
         p: Momenta at the given time.
-        dt: Time between states; one number, or one a trajectory. Negative runs time backward.
+        dt: Time between states; one number, or one per trajectory. Negative runs time backward.
         forward: Number of states after the given one.
         backward: Number of states before it, reached with steps of −dt.
 

@@ -1,4 +1,4 @@
-"""What a training says while it runs: JSON lines, TensorBoard events and a progress bar."""
+"""Output of a run while it trains: JSON lines, TensorBoard events and a progress bar."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Pictures = tuple[Tensor, Tensor] | None
 
 
 def lines(run: Path) -> list[dict[str, Any]]:
-    """The lines of metrics of a run; one that was cut off as its process was killed is left out.
+    """The lines of metrics of a run; one cut off when its process was killed is omitted.
 
     Arguments:
         run: Its folder.
@@ -42,10 +42,10 @@ def lines(run: Path) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def compiling(said: bool) -> Iterator[None]:
-    """A word where kernels are compiled meanwhile.
+    """Print a message if kernels are compiled meanwhile.
 
     Arguments:
-        said: Whether there is one at all.
+        said: Whether to print it at all.
     """
     text = "Compiling kernels for this machine; later runs start at once."
     with Compiling(lambda: print(text, file=sys.stderr) if said else None):

@@ -1,4 +1,4 @@
-"""What a rollout is judged by. Arrays in, numbers out; no models and no files.
+"""Metrics of rollouts. Arrays in, numbers out; no models and no files.
 
 Errors are mean squared errors of pixels from 0 to 1, in the tables times 1e4, and never alone:
 beside them stand the error of the average image, which a collapsed model reaches, and that of the
@@ -44,7 +44,7 @@ def mean_and_standard_error(values: np.ndarray) -> tuple[float, float]:
     """Mean over independent trajectories, and the standard error of that mean.
 
     Arguments:
-        values: One number a trajectory.
+        values: One number per trajectory.
 
     Returns:
         The two; the error is nan for a single trajectory.
@@ -193,7 +193,7 @@ def symetric(
     Arguments:
         latent: (trajectories, frames, 2 m), all q, then all p.
         state: (trajectories, frames, 2 d), all q, then all p.
-        points: Points a trajectory.
+        points: Points per trajectory.
         max_features: Orders with more terms than this are not tried.
         seed: Of the points.
 

@@ -1,7 +1,7 @@
 """Points as what a flow is trained on: of a density of the plane, of a file, or of shards.
 
 A target is the name of a density, a file of points, or a folder of a data set, whose initial
-states (q, p), one row a trajectory, are the points. A tenth of a file is held out, chosen by a
+states (q, p), one row per trajectory, are the points. A tenth of a file is held out, chosen by a
 fixed permutation; a density is sampled afresh for both parts, a data set has its own test split.
 """
 

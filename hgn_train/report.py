@@ -31,7 +31,7 @@ def write(run: Path) -> Path:
     """Write `report.html` and the pictures beside it.
 
     Arguments:
-        run: Folder of an evaluated run, or that below it of results on other data.
+        run: Folder of an evaluated run, or its subfolder with results on other data.
 
     Returns:
         Path of the report.
@@ -72,11 +72,11 @@ def write(run: Path) -> Path:
 
 
 def name_of(run: Path, results: Results) -> str:
-    """Name of a run, and the data where it is judged on other ones than its own."""
+    """Name of a run, and the data if evaluated on data other than its own."""
     if not elsewhere.is_of_other_data(run):
         return run.name
     own = results["settings"]["data"]
-    return f"{run.absolute().parent.name}, trained on {own}, judged on {results['data']}"
+    return f"{run.absolute().parent.name}, trained on {own}, evaluated on {results['data']}"
 
 
 PAGE = """<!doctype html>

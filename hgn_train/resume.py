@@ -1,4 +1,4 @@
-"""From a training to the tensors of a checkpoint, and back."""
+"""From the state of a run to the tensors of a checkpoint, and back."""
 
 from __future__ import annotations
 

@@ -12,19 +12,19 @@ from physim.errors import PhysimError
 
 
 class Rows:
-    """Batches in an order that follows from the seed, as `data.Batches` of frames.
+    """Batches in an order determined by the seed, as `data.Batches` of frames.
 
     Arguments:
         arrays: By name, first axis the row.
         device: Where batches are wanted.
-        batch_size: Rows a batch, on this process.
-        seed: What the order follows from.
+        batch_size: Rows per batch, on this process.
+        seed: Seed of the order.
         n: How many rows are used; 0 for all.
         rank: Number of this process.
         world_size: How many processes share a batch.
 
     Raises:
-        PhysimError: More rows are asked for than there are.
+        PhysimError: More rows are requested than exist.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ class Scores:
     """Errors of held-out rows.
 
     Attributes:
-        errors: One number a row, (n,): the less, the better.
+        errors: One number per row, (n,): lower is better.
         pictures: True and drawn frames to look at, (few, time, channel, height, width) from 0 to
             1; None for a model that draws none.
     """

@@ -24,28 +24,28 @@ class TrainSettings:
 
     Attributes:
         steps: Optimiser updates.
-        batch_size: Trajectories, states or points an update, over all processes.
-        trajectories: How many of the training split are used; 0 for all.
-        learning_rate: Of Adam, at its highest.
+        batch_size: Trajectories, states or points per update, over all processes.
+        trajectories: Number of training trajectories used; 0 for all.
+        learning_rate: Peak learning rate of Adam.
         warmup: Updates over which the learning rate rises from 0.
-        final_learning_rate: Share of the learning rate that is left at the end, on a cosine; 1 for
-            none.
+        final_learning_rate: Fraction of the learning rate left at the end, on a cosine; 1 for no
+            decay.
         weight_decay: Of AdamW.
         clip: Largest norm of the gradient; 0 for none.
-        averaging: Decay of the averaged weights, which are what is evaluated; 0 for none.
-        precision: `bf16-mixed`, `32-true`, or `auto` for bf16 where the device computes with it;
-            the folder of a run says which it was.
-        threads: Threads of PyTorch on a CPU; 0 for as many as it takes by itself.
+        averaging: Decay of the averaged weights, which are the ones evaluated; 0 for none.
+        precision: `bf16-mixed`, `32-true`, or `auto` for bf16 on devices with native support; the
+            folder of a run records which it was.
+        threads: Threads of PyTorch on a CPU; 0 for PyTorch's default.
         step: How an update runs: `eager`, as plain calls; `captured`, replayed from a CUDA graph;
-            `auto` captures on a GPU that trains alone.
+            `auto` captures when training on a single GPU.
         compile: Whether the loss is compiled with torch.compile.
         deterministic: Whether only deterministic algorithms are used.
         seed: Of weights, data order and noise.
         log_every: Updates between lines of metrics.
         evaluate_every: Updates between evaluations on held-out trajectories; 0 for the end only.
         save_every: Updates between checkpoints.
-        held_out: Test trajectories of these evaluations: the last, while a run is judged by the
-            first.
+        held_out: Number of trailing test trajectories for these evaluations; a finished run is
+            evaluated on the first ones.
     """
 
     steps: int = 15_625

@@ -1,4 +1,4 @@
-"""States as what a model is trained on: q, p and their time derivatives, a row a frame.
+"""States as what a model is trained on: q, p and their time derivatives, one row per frame.
 
 Where a data set holds observation noise, its recipe's `noise`, a model may be shown the noisy
 states that were drawn, `q_drawn` and `p_drawn`. The derivatives are always those of the true
@@ -169,7 +169,7 @@ def derivative_error(
         rows: `NAMES`, (batch, d) each.
 
     Returns:
-        One number a row.
+        One number per row.
     """
     dq_dt, dp_dt = derivatives(rows["q"], rows["p"])
     apart = torch.cat([dq_dt - rows["dq_dt"], dp_dt - rows["dp_dt"]], 1)

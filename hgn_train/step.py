@@ -109,7 +109,7 @@ class Update:
             torch._foreach_add_([self.sums[name] for name in out], values)
 
     def begin_again(self) -> None:
-        """Start the sums anew."""
+        """Reset the sums."""
         for value in self.sums.values():
             value.zero_()
 
@@ -155,7 +155,7 @@ class Captured(Update):
         """Record the work on the fixed batch and draws, without doing it."""
         graph = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad(set_to_none=True)
-        with _capturing:  # trainings in threads of one process capture one after the other
+        with _capturing:  # runs in threads of one process capture one after the other
             try:
                 with torch.cuda.graph(
                     graph, stream=self.stream, capture_error_mode="thread_local"

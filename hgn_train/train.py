@@ -48,12 +48,12 @@ COLLAPSED_SHARE = 0.1
 WORSE = "rollouts are further from the truth than a mean"
 
 _building = threading.Lock()
-"""Weights are drawn from PyTorch's global generator, which trainings in threads share."""
+"""Weights are drawn from PyTorch's global generator, which runs in threads share."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended.
+    """How a run ended.
 
     Attributes:
         first: Updates that were done before.
@@ -99,7 +99,7 @@ def fit(
     Arguments:
         settings: The run.
         run: Its folder, which must be new or, with `resume`, hold this run.
-        resume: Whether to go on where the last checkpoint is.
+        resume: Whether to resume from the last checkpoint.
         accelerator: `auto`, `cpu` or `cuda`.
         devices: How many; `auto` takes one on a CPU, and all GPUs.
         report: Called with each line of metrics.
@@ -315,7 +315,7 @@ def all_finite(model: nn.Module) -> bool:
 
 @torch.no_grad()
 def evaluate(model: Any, held_out: Batches, fabric: Any) -> tuple[float, Pictures]:
-    """Mean error of held-out rows, and what there is to look at."""
+    """Mean error of held-out rows, and pictures if the model makes any."""
     was_training = model.training
     model.eval()
     scores: list[Scores] = []
@@ -330,10 +330,10 @@ def evaluate(model: Any, held_out: Batches, fabric: Any) -> tuple[float, Picture
 def loss_of(
     fabric: Any, model: Any, optimizer: torch.optim.Optimizer
 ) -> tuple[Callable[..., Any], Callable[[Tensor], None]]:
-    """How a model is asked for its loss, and how gradients come from that.
+    """How a model computes its loss, and the gradients from it.
 
-    Fabric's own wrapper marks the process while it goes backward, so that trainings in several
-    threads would take each other's marks; it is asked only where processes share a batch.
+    Fabric's own wrapper marks the process while it goes backward, so that runs in several threads
+    would take each other's marks; it is used only where processes share a batch.
     """
     if fabric.world_size > 1:
         wrapped, _ = fabric.setup(model, optimizer)

@@ -198,7 +198,7 @@ def multiply(a, b, c, add):
 def analyse(maps, matrix, step, lines, points, first):
     """From a frame's maps to the points of its tiles, of which the first has number `first`.
 
-    A tile sees as many pixels a side as the matrix has columns, `step` after the tile before.
+    A tile sees as many pixels per side as the matrix has columns, `step` after the tile before.
     """
     count, seen = matrix.shape
     height, width, channels = maps.shape

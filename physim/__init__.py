@@ -1,4 +1,4 @@
-"""Hamiltonian systems: simulated to the last digit, drawn, and written as data sets.
+"""Hamiltonian systems: simulated to machine precision, drawn, and written as data sets.
 
 The public names below load what they need when they are first used, so that `import physim` and
 the command line start at once.

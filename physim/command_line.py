@@ -1,6 +1,6 @@
 """What the command lines of this repository share: commands on demand, errors as one line.
 
-Errors that the user can mend end with exit status 2 and one sentence; Ctrl-C and SIGTERM with 130
+Errors that the user can fix end with exit status 2 and one sentence; Ctrl-C and SIGTERM with 130
 and 143. Nothing heavy is imported until a command needs it.
 """
 
@@ -27,7 +27,7 @@ class Commands(click.Group):
 
     Arguments:
         package: Name of the package; each of its modules holds a click command named `command`.
-        summaries: A line about each command, by name, in the order of a user's way.
+        summaries: A line about each command, by name, in the order in which users need them.
     """
 
     def __init__(self, *, package: str, summaries: Mapping[str, str], **settings: Any) -> None:
@@ -97,7 +97,7 @@ def run(group: click.Group, arguments: list[str] | None = None) -> int:
 
 @contextmanager
 def stopping_between_rounds() -> Iterator[None]:
-    """Within, Ctrl-C and SIGTERM wait for the next `check_stopped`, once a round of a loop.
+    """Within, Ctrl-C and SIGTERM wait for the next `check_stopped`, once per round of a loop.
 
     An exception that a signal handler raises in the middle of a destructor or of the callback of
     a weak reference is dropped by Python, with a traceback; a busy loop is often amid one.

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def open(path: str | Path, threads: int | None = None) -> Dataset:  # noqa: A001 - as in physim.open
-    """Open a data set; no array is read before it is asked for.
+    """Open a data set; arrays are read only when needed.
 
     Arguments:
         path: Folder that `physim render` has made.
-        threads: Threads a large read may use; None for one a core of this process.
+        threads: Threads a large read may use; None for one per core of this process.
 
     Returns:
         The data set.
@@ -85,7 +85,7 @@ class Dataset:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The recipe as it stands in the manifest, unchecked."""
+        """The recipe as stored in the manifest, unchecked."""
         return self.manifest.recipe
 
     @cached_property
@@ -181,11 +181,11 @@ class Dataset:
             times: (T,), in units of time, of which frames are `recipe.dt` apart, the first at 0.
 
         Returns:
-            (q, p), each (n, T, d), or (T, d) for one trajectory, by the integrator of the recipe.
+            (q, p), each (n, T, d), or (T, d) for one trajectory, from the recipe's integrator.
 
         Raises:
-            RecipeError: The times are no numbers.
-            SimulationError: A trajectory cannot be followed to there.
+            RecipeError: The times are not numbers.
+            SimulationError: A trajectory cannot be followed that far.
 
         Example:
             >>> q, p = dataset.states("test", slice(0, 8), [-1.0, 10.0])  # doctest: +SKIP
@@ -199,7 +199,7 @@ class Dataset:
         return (q[0], p[0]) if single else (q, p)
 
     def draw(self, split: str, key: Any, q: np.ndarray) -> np.ndarray:
-        """Frames of any states of stored trajectories: in their colours, at their offset.
+        """Frames of any states of stored trajectories, with their colours and offsets.
 
         Arguments:
             split: Name of a split.
@@ -239,6 +239,6 @@ class Dataset:
 
 
 def _as_rows(key: Any) -> tuple[Any, bool]:
-    """What chooses the same trajectories and keeps the first axis, and whether it was one."""
+    """A key for the same trajectories that keeps the first axis, and whether it was single."""
     single = isinstance(key, int | np.integer)
     return ([int(key)] if single else key), single

@@ -1,4 +1,4 @@
-"""What can go wrong in a way that the user can mend.
+"""Errors that the user can fix.
 
 Every message names the setting, the value and what would have worked. The command line prints it
 as one line and exits with status 2; a traceback is always a bug of ours.
@@ -11,11 +11,11 @@ from collections.abc import Iterable
 
 
 class PhysimError(Exception):
-    """Base of everything that this package raises on purpose."""
+    """Base of everything that this package raises deliberately."""
 
 
 class RecipeError(PhysimError, ValueError):
-    """A setting has a value that makes no data set."""
+    """A setting has a value from which no data set can be made."""
 
 
 class ShardError(PhysimError, OSError):
@@ -34,7 +34,7 @@ def unknown(setting: str, value: str, known: Iterable[str]) -> str:
     """The sentence for a name that is not in a list, with the nearest one first.
 
     Arguments:
-        setting: What the name was given for, such as `system`.
+        setting: The setting that was given the name, such as `system`.
         value: The name as given.
         known: The names that exist.
 

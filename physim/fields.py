@@ -1,7 +1,7 @@
 """The compiled signatures that systems offer and integrators call.
 
 A system is a handful of small functions; an integrator takes them as arguments. Numba gives every
-compiled function a type of its own, so that an integrator would be compiled again for each system
+compiled function its own type, so that an integrator would be compiled again for each system
 and at every start. With the declared signatures below all systems look alike: each function is
 compiled once, cached on disk, and passed as a typed pointer, and an edited system is noticed.
 

@@ -1,8 +1,8 @@
 """What the recipe promises about the arrays of a data set, as checks.
 
 Truth comes from the stored states and parameters: their H, their derivatives, the frames that they
-draw; and from the recipe, which must begin each trajectory as it is stored. The states along the
-way are not computed again and compared, since chaos makes of a last digit what it likes.
+draw; and from the recipe, which must begin each trajectory as it is stored. Later states are not
+recomputed and compared, since chaos amplifies rounding errors.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def parameter_rows(generator: Generator, arrays: Mapping[str, np.ndarray]) -> np
 def row_findings(
     generator: Generator, arrays: Mapping[str, np.ndarray], first: int, params: np.ndarray
 ) -> Iterator[tuple[np.ndarray, str]]:
-    """What stands in the arrays, but the frames.
+    """The contents of the arrays, except the frames.
 
     Arguments:
         generator: Of the data set's recipe.

@@ -1,7 +1,7 @@
 """A whole data set: claim the folder, keep what is there, have the rest made, write the manifest.
 
-A journal beside the shards lists those that are whole, so that a run that was stopped goes on
-where it was; when all of them are there, the manifest takes its place.
+A journal beside the shards lists those that are whole, so that an interrupted run resumes; when
+all are complete, the manifest replaces it.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ class Summary:
             else f"worst relative error {self.energy_error:.1e} over {recipe.frames} frames"
         )
         running = max(self.seconds - self.compiling, 1e-9)
-        once = f" after {self.compiling:.1f} s of compiling, once a machine"
+        once = f" after {self.compiling:.1f} s of compiling, once per machine"
         preview = Path(f"{recipe.name.replace('/', '-')}.gif")
         lines = {
-            "size": f"{size_text(self.bytes)}, {raw / self.bytes:.0f} times less than the pixels",
+            "size": f"{size_text(self.bytes)}, {raw / self.bytes:.0f} times smaller than pixels",
             "time": f"{running:.1f} s, {self.made / running:,.0f} trajectories/s{kept}"
             f"{once if self.compiling > 0.1 else ''}",
             "energy": energy,
@@ -118,21 +118,21 @@ def render(
     on_compiling: Callable[[], None] = lambda: None,
     **settings: Any,
 ) -> Summary:
-    """Make a data set, or go on with one that was stopped.
+    """Make a data set, or resume one that was interrupted.
 
     Arguments:
         recipe: A recipe, the name or path of one, or None to take the defaults of `system`.
-        out: Folder; `datasets/<name of the recipe>` where None.
-        workers: Threads that simulate, draw and compress; one a processor where None.
+        out: Folder; `datasets/<name of the recipe>` if None.
+        workers: Threads that simulate, draw and compress; one per processor if None.
         scheduler: Address of a Dask scheduler that is to make the shards, or `local`.
         overwrite: Whether to replace another data set in the folder.
         progress: Called with the number of trajectories written so far.
-        on_compiling: Called when kernels are compiled first, which takes up to a minute.
+        on_compiling: Called when kernels are first compiled, which takes up to a minute.
         settings: Fields of the recipe, which come before those of `recipe`; the name then says
             which were changed, unless there is a `name` among them.
 
     Returns:
-        Where it is, how large, how true.
+        Where it is, its size and its accuracy.
 
     Raises:
         RecipeError: A setting that makes no data set, or a folder that holds another one.

@@ -150,7 +150,7 @@ def threads(
 
 @contextmanager
 def dask_client(address: str) -> Iterator[Client]:
-    """A connection to a Dask cluster, closed in the end.
+    """A Dask client that is closed on exit.
 
     Arguments:
         address: Of its scheduler, `tcp://host:8786`; or `local` for processes of this machine.

@@ -1,9 +1,9 @@
-"""How good predicted frames are, whatever made them: the numbers that the tables of HGN report.
+"""Scores of predicted frames from any model: the numbers that the HGN tables report.
 
-Predictions are compared with the frames of a split, and before and after those with what the
-simulator draws there. Errors are mean squared errors of pixels from 0 to 1, and never alone:
-beside them stand the error of the average training image, which is what a model reaches that has
-collapsed, and that of the oracle, which draws the true clean states.
+Predictions are compared with the frames of a split, and before and after those with the
+simulator's. Errors are mean squared errors of pixels from 0 to 1, always given beside the error of
+the average training image, which a collapsed model reaches, and that of the oracle, which draws
+the true noise-free states.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from physim.dataset import open as open_dataset
 from physim.errors import PhysimError
 
 VALID_BELOW = 0.025
-"""Squared error of a frame over its mean square, up to which a prediction is valid."""
+"""Largest squared error of a frame, relative to its mean square, for a valid prediction."""
 
 AVERAGED = 2000
 """Training trajectories of the average image."""
 
 BYTES_OF_A_BLOCK = 2**26
-"""Of predictions that are compared at a time, as bytes of pixels."""
+"""Bytes of pixels of the predictions compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Part:
     """Some frames of all predictions.
 
     Attributes:
-        first: The first of them; frame 0 is the first one that is stored.
-        frames: How many there are.
+        first: The first of them; frame 0 is the first stored one.
+        frames: Number of frames.
         error: Mean squared error of pixels from 0 to 1.
         standard_error: Of that mean, over trajectories; None for a single one.
         average_image: Error of the average training image.
@@ -56,20 +56,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Score:
-    """What predictions are worth.
+    """Score of predictions.
 
     Attributes:
-        name: Of the data set.
-        split: Of the trajectories.
-        trajectories: How many were predicted.
-        seen: Frames that were given.
-        parts: By name, of those that were predicted: `stored`, all frames that the data set
-            holds; `unseen`, those of them that were not given; `after` and `before`, beyond both
-            ends.
+        name: Name of the data set.
+        split: Split of the trajectories.
+        trajectories: Number of predicted trajectories.
+        seen: Frames given to the model.
+        parts: By name, among the predicted frames: `stored`, all frames in the data set;
+            `unseen`, those of them not given; `after` and `before`, beyond the two ends.
         valid: Median share of frames that are predicted before the first one with an error above
             `VALID_BELOW` times its mean square: `forward` from the first unseen frame on,
-            `backward` from frame −1. Left out where most rollouts of the average image are valid
-            to their end, as of bodies so small that they hardly change a frame.
+            `backward` from frame −1. Omitted if the average image is valid to the end of most
+            rollouts, as for bodies so small that they hardly change a frame.
         per_frame: Error of each predicted frame.
     """
 
@@ -82,7 +81,7 @@ class Score:
     per_frame: list[float]
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
+        """All of it, for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -121,11 +120,11 @@ def score(
         dataset: A data set or its folder.
         predictions: (n, T, height, width, channel), uint8, or numbers from 0 to 1; any array
             that can be sliced, in memory or in a file. Frames before the first and after the
-            last stored one are compared with those that the simulator draws there.
-        split: Which split was predicted.
-        first: Number of the first trajectory that was predicted.
-        start: Which frame the first predicted one is; below 0 before those that are stored.
-        seen: How many of the first stored frames the predictions were made from.
+            last stored one are compared with the simulator's.
+        split: The predicted split.
+        first: Number of the first predicted trajectory.
+        start: Number of the first predicted frame; negative before the stored ones.
+        seen: Number of stored frames, from the first, that the predictions were made from.
 
     Returns:
         The numbers.

@@ -1,4 +1,4 @@
-"""One random stream a trajectory, from the seed, the split and its number alone.
+"""One random stream per trajectory, from the seed, the split and its number alone.
 
 A counter-based generator needs no state: the numbers of trajectory 41,237 are computed without
 those of any other, so neither the number of workers, nor the size of a shard, nor an interruption

@@ -57,4 +57,4 @@ def findings(recipe: Recipe, index: ShardIndex) -> Iterator[str]:
         found = index.arrays.get(name)
         if found is None or found.row != rows.get(name):
             shape = "no array" if found is None else f"a shape (n, *{found.row})"
-            yield f"array {name}: got {shape}, expected {rows.get(name, 'none')} a trajectory"
+            yield f"array {name}: got {shape}, expected {rows.get(name, 'none')} per trajectory"

@@ -39,21 +39,21 @@ def simulate(
         q0: Positions at time 0, (d,) or (n, d); two or more bodies as x₁, y₁, x₂, y₂, …; `n_body`
             has as many bodies as are given, 2 to 8.
         p0: Momenta at time 0, of the same shape.
-        params: Physical constants by symbol, each a number, one value a body, or such for each of
-            n trajectories; or rows in the order of `system.parameters`, (n_params,) or (n,
-            n_params). What is left out has its value in the HGN paper.
-        times: When the state is wanted, (T,), rising or falling from 0; negative times run
+        params: Physical constants by symbol, each a number, one value per body, or such for each
+            of n trajectories; or rows in the order of `system.parameters`, (n_params,) or (n,
+            n_params). Omitted ones have the HGN paper's values.
+        times: Times of the states, (T,), increasing or decreasing from 0; negative times run
             backward.
-        integrator: Name of the integrator; by default the most accurate one that is fast.
+        integrator: Name of the integrator; by default the most accurate of the fast ones.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
-        substeps: Equal steps between two times, for integrators with a fixed step.
-        workers: Threads; where None, one for each processor that this process may use.
+        substeps: Equal steps between two times, for fixed-step integrators.
+        workers: Threads; if None, one per processor that this process may use.
 
     Returns:
         (q, p), each (n, T, d), or (T, d) where both initial states had one dimension.
 
     Raises:
-        RecipeError: An argument that makes no simulation.
+        RecipeError: An argument is invalid.
         SimulationError: Two bodies collide, a state is not finite, or an adaptive integrator
             needs too many steps for an interval. Integrators with a fixed step see no collision:
             they step over it, and what they return from then on is finite and wrong. The closed
@@ -120,11 +120,11 @@ def simulate(
 
 
 def reasons(system: System, integrator: Integrator) -> str:
-    """Why a trajectory may be given up.
+    """Reasons why a trajectory may be abandoned.
 
     Arguments:
-        system: Whose motion.
-        integrator: What gave it up.
+        system: The system.
+        integrator: The integrator that abandoned it.
 
     Returns:
         One clause.
@@ -142,12 +142,12 @@ def failure(
     """The sentence about a trajectory that cannot be computed.
 
     Arguments:
-        system: Whose motion.
+        system: The system.
         index: Number of the trajectory.
         params: Its row of parameters, (n_params,).
-        q0: Where it started, (d,).
-        p0: Its momenta there, (d,).
-        reason: Why, one clause.
+        q0: Its initial positions, (d,).
+        p0: Its initial momenta, (d,).
+        reason: The reason, as one clause.
 
     Returns:
         One sentence with everything that is needed to see it again.

@@ -1,4 +1,4 @@
-"""What the simulator says of stored trajectories, at other times than those that are stored."""
+"""The simulator's continuation of stored trajectories to times that are not stored."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def states_at(
         q0: Positions at time 0, (n, d).
         p0: Momenta at time 0, (n, d).
         params: (n, n_params).
-        times: (T,), in any order; those below 0 are reached backward from time 0. An integrator
-            with a fixed step takes `substeps` steps from each to the next.
+        times: (T,), in any order; negative ones are reached backward from time 0. A fixed-step
+            integrator takes `substeps` steps from each to the next.
 
     Returns:
         (q, p), each (n, T, d).
 
     Raises:
-        RecipeError: The times are no numbers.
-        SimulationError: A trajectory cannot be followed to there.
+        RecipeError: The times are not numbers.
+        SimulationError: A trajectory cannot be followed that far.
     """
     wanted = np.atleast_1d(numbers("times", times))
     q, p = (np.empty((len(x), wanted.size, x.shape[1])) for x in (q0, p0))
@@ -57,21 +57,20 @@ def frames_of(
     params: np.ndarray,
     arrays: Mapping[str, np.ndarray],
 ) -> np.ndarray:
-    """Frames of states, as a recipe draws those of some trajectories.
+    """Frames of given states, drawn as a recipe draws some trajectories.
 
     Arguments:
         recipe: Of the data set.
         system: Of the recipe.
         q: (n, T, d).
         params: (n, n_params).
-        arrays: What the data set stores of these trajectories besides: `color` and `offset`
-            where they are drawn at random.
+        arrays: Further stored arrays of these trajectories: `color` and `offset`, if random.
 
     Returns:
         (n, T, height, width, 3) uint8.
 
     Raises:
-        RecipeError: Positions of another shape.
+        RecipeError: Positions have the wrong shape.
     """
     n, side, style = len(params), recipe.resolution, drawing.find(recipe.style)
     if q.ndim != 3 or q.shape[0] != n or q.shape[2] != system.dimension:

@@ -1,4 +1,4 @@
-"""Every promise of a data set, checked: files, what stands in them, and that the physics is true.
+"""Every promise of a data set, checked: files, their contents, and the physics.
 
 A shard is checked in this order: its checksum, which finds any changed byte; the format;
 attributes against the recipe; numbers of trajectories, seeds and ranges of parameters; energies
@@ -27,7 +27,7 @@ from physim.shards.read import Split
 from physim.trajectories import SPLITS, Generator
 
 SAMPLE = 16
-"""Trajectories a shard that are drawn again where not all are."""
+"""Trajectories per shard that are redrawn when not all are."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Verification:
         path: Folder of the data set.
         shards: Files that were checked.
         trajectories: Trajectories whose states, energies and parameters were checked.
-        made_again: Trajectories whose start and frames were made again and compared.
+        made_again: Trajectories whose start and frames were remade and compared.
         energy_error: Largest |H/H₀ − 1| found, |H| where H₀ is 0; None where there is friction.
         findings: What is not as promised.
     """

@@ -86,7 +86,7 @@ def _measured(sets: dict[str, physim.dataset.Dataset]) -> str:
                 f"{1e4 * card.average_image(dataset):.3g}",
             )
         )
-    header = ("recipe", "a trajectory", "raw pixels / size", "energy error", "drawn again")
+    header = ("recipe", "size per trajectory", "raw pixels / size", "energy error", "drawn again")
     return table((*header, "average image, MSE × 10⁴"), rows)
 
 

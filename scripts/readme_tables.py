@@ -23,7 +23,7 @@ def systems_table() -> str:
 
 
 def integrators_table() -> str:
-    """Integrator, order, what it keeps, cost, what it is."""
+    """Integrator, order, properties, description."""
     rows = []
     for integrator in map(integrators.find, integrators.INTEGRATORS):
         keeps = [
@@ -32,7 +32,7 @@ def integrators_table() -> str:
         ]
         order = str(integrator.order) if integrator.order else "exact"
         rows.append((f"`{integrator.name}`", order, ", ".join(keeps), integrator.summary))
-    return table(("integrator", "order", "keeps", "what it is"), rows)
+    return table(("integrator", "order", "properties", "description"), rows)
 
 
 def rows_of(page: str, column: str) -> list[dict[str, str]]:
@@ -48,7 +48,7 @@ def rows_of(page: str, column: str) -> list[dict[str, str]]:
 
 
 def figures_table() -> str:
-    """What can be expected, from the pages that say how it was measured."""
+    """Headline numbers, from the pages that say how they were measured."""
     render = rows_of("performance.md", "trajectories/s")
     speeds = ", ".join(f"{row['system']} {row['trajectories/s']}" for row in render)
     plain = rows_of("performance.md", "times as fast")[0]["times as fast"]
@@ -62,19 +62,22 @@ def figures_table() -> str:
         for row in rows_of("performance.md", "times as fast as plain")
         if (row["network"], row["step"]) == ("paper, from 30 frames", "float32")
     )
-    energy = max(float(row["energy"]) for row in rows_of("accuracy.md", "closest at a frame"))
+    faster = step["times as fast as plain"]
+    energy = max(
+        float(row["energy"]) for row in rows_of("accuracy.md", "closest distance at a frame")
+    )
     shares: dict[str, list[float]] = {}
     for row in rows_of("results.md", "share explained, test"):
         shares.setdefault(row["system"], []).append(float(row["share explained, test"]))
     learned = ", ".join(f"{system} {min(found):.2f}" for system, found in shares.items())
     rows = [
         (
-            "trajectories a second, drawn and on disk, two cores",
+            "trajectories per second, drawn and on disk, two cores",
             speeds,
             "[performance](docs/performance.md)",
         ),
         (
-            "the same by SciPy, NumPy and gzip",
+            "the same with SciPy, NumPy and gzip",
             f"{plain} times slower (two_body)",
             "[performance](docs/performance.md)",
         ),
@@ -84,8 +87,8 @@ def figures_table() -> str:
             "[performance](docs/performance.md)",
         ),
         (
-            "a training step of the paper's HGN, 16 rollouts of 30 frames, two cores",
-            f"{step['seconds a step']} s, {step['times as fast as plain']} times as fast as plain",
+            "one training step of the paper's HGN, 16 rollouts of 30 frames, two cores",
+            f"{step['seconds per step']} s, {faster} times as fast as plain",
             "[performance](docs/performance.md#training)",
         ),
         (
@@ -94,12 +97,12 @@ def figures_table() -> str:
             "[accuracy](docs/accuracy.md)",
         ),
         (
-            "what an HGN trained on one core explains of 30 frames, from the first five",
+            "fraction of variance explained, 30 frames predicted from 5, HGN trained on one core",
             learned,
             "[results](docs/results.md)",
         ),
     ]
-    return table(("what", "figure", "how it was measured"), rows)
+    return table(("quantity", "value", "details"), rows)
 
 
 TABLES = {"figures": figures_table, "systems": systems_table, "integrators": integrators_table}

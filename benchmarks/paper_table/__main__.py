@@ -1,11 +1,11 @@
-"""The table of the HGN paper within a time: `python -m benchmarks.paper_table MINUTES OUT`.
+"""The table of the HGN paper within a time limit: `python -m benchmarks.paper_table MINUTES OUT`.
 
 Compares a step with the plain one in float64, renders the four `hgn/*` data sets, trains every
-variant of every system, those of a group side by side on the one device, judges each on the test
-split, and writes a bundle: results as JSON, the table as Markdown, times, pictures, weights.
-Called again with the same OUT it goes on: trainings are saved when the time is over, what is done
-is skipped, what failed is tried again. `--quick` does all of it at toy size. Settings that are not
-those of a run in OUT are refused, and so is a step that is too far from the plain one.
+variant of every system, those of a group side by side on the one device, evaluates each on the
+test split, and writes a bundle: results as JSON, the table as Markdown, times, pictures, weights.
+Called again with the same OUT it resumes: runs are saved when the time is up, what is done is
+skipped, what failed is retried. `--quick` does everything at toy size. Settings that differ from
+those of a run in OUT are refused, and so is a step that deviates too far from the plain one.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from physim.command_line import size_text
 from physim.errors import PhysimError
 
 AGREEMENT = "agreement.json"
-"""How far the step is from the plain one, in OUT."""
+"""Deviation of the step from the plain one, in OUT."""
 
 LAST, SHARE = 60.0, 0.1
-"""Seconds, and share of the time, before the end at which trainings are saved and stopped, so that
-what is trained can be judged; in the last third of that no evaluation is begun."""
+"""Seconds, and share of the time, before the end at which runs are saved and stopped, so that
+finished ones can be evaluated; in the last third of that no evaluation is started."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ def main(words: Sequence[str]) -> int:
     """Run, or be one of the processes that do the work.
 
     Returns:
-        0 if every cell is evaluated, 3 if something is left to do, 1 if something failed.
+        0 if every cell is evaluated, 3 if work remains, 1 if something failed.
 
     Raises:
         PhysimError: Settings that make no run, or that are not those of a run in OUT.
@@ -121,7 +121,7 @@ def main(words: Sequence[str]) -> int:
 
 @contextlib.contextmanager
 def comparing(options: argparse.Namespace, device: str) -> Iterator[None]:
-    """Compare a step with the plain one meanwhile, in a process of its own, where it has not been.
+    """Compare a step with the plain one meanwhile, in a separate process, unless already done.
 
     Raises:
         PhysimError: That process failed.
@@ -169,7 +169,7 @@ def _option(name: str, value: int) -> list[str]:
 def schedule(
     rows: list[list[Cell]], options: argparse.Namespace, device: str, until: float, together: int
 ) -> None:
-    """Train groups in their order and judge them as they are done, until the time is over."""
+    """Train groups in order and evaluate them as they finish, until the time is up."""
     running: list[Process] = []
     tried: set[tuple[str, str]] = set()
     last = min(LAST, SHARE * 60 * options.minutes)
@@ -184,7 +184,7 @@ def schedule(
         command = [sys.executable, "-m", "benchmarks.paper_table", *words, *names]
         log = (options.out / f"{kind}.log").open("ab")
         environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-        if kind == "evaluate":  # on all cores it would hold up trainings, which wait for theirs
+        if kind == "evaluate":  # on all cores it would hold up training, which waits for its cores
             threads = judging_threads(cores, training, options.judges)
             environment.setdefault("OMP_NUM_THREADS", str(threads))
         child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -251,7 +251,7 @@ def crashed(process: Process, out: Path) -> None:
 
 
 def judging_threads(cores: int, trainings: int, judges: int) -> int:
-    """Threads of each evaluation: its share of the cores that trainings leave, at least one."""
+    """Threads of each evaluation: its share of the cores left by training, at least one."""
     return max(1, (cores - trainings) // max(1, judges))
 
 
@@ -259,15 +259,15 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gpu_results.sh", description=__doc__)
     names = [variant.name for variant in VARIANTS]
     cores = processors.available()
-    parser.add_argument("minutes", type=float, help="how long this call may take")
+    parser.add_argument("minutes", type=float, help="time limit of this call")
     parser.add_argument("out", type=Path, help="folder of data, runs and bundle")
-    parser.add_argument("--quick", action="store_true", help="all of it at toy size")
+    parser.add_argument("--quick", action="store_true", help="everything at toy size")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--systems", type=_list(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument("--variants", type=_list(names), default=names)
     parser.add_argument("--seeds", type=int, default=None, help="default 3, quick 1")
-    parser.add_argument("--batch", type=int, default=0, help="trajectories an update")
-    parser.add_argument("--side", type=int, default=0, help="trainings in threads of a process")
+    parser.add_argument("--batch", type=int, default=0, help="trajectories per update")
+    parser.add_argument("--side", type=int, default=0, help="runs per process, in threads")
     parser.add_argument("--processes", type=int, default=1, help="such processes at once")
     parser.add_argument(
         "--judges",

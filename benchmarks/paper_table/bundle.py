@@ -28,7 +28,7 @@ PICTURES = ("rollout-0.png", "error.png", "energy.png")
 
 
 def write(out: Path, cells: Sequence[Cell], facts: dict[str, Any]) -> tuple[Path, list[Path]]:
-    """Write the bundle anew from what is there.
+    """Rewrite the bundle from what is there.
 
     Arguments:
         out: Where runs are.
@@ -150,7 +150,7 @@ def markdown(rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in of["versions"].items())
     where = f"on {of['device']}, {of['date']}; Python {of['python']}, {versions}"
     command = facts.get("command", "")
-    lines = [f"{len(evaluated)} of {len(rows)} trainings, {where}. `{command}`", ""]
+    lines = [f"{len(evaluated)} of {len(rows)} runs, {where}. `{command}`", ""]
     for caption, measure in MEASURES.items():
         cells = _table(evaluated, measure)
         if cells:
@@ -194,16 +194,16 @@ def _line(cells: Sequence[str]) -> str:
 def archives(folder: Path, stem: str, files: Sequence[tuple[str, Path]]) -> list[Path]:
     """Write files into as many archives as it takes: `stem.zip`, `stem-2.zip`, and so on.
 
-    Those of a former call are replaced.
+    Those of an earlier call are replaced.
 
     Arguments:
         folder: Where to.
-        stem: What the archives are called.
-        files: The folder of each inside the archive, and the file; those that are not there are
-            passed over.
+        stem: Name of the archives.
+        files: The folder of each inside the archive, and the file; missing ones are
+            skipped.
 
     Returns:
-        Files that alone are above the limit, and are in no archive.
+        Files that exceed the limit by themselves and are in no archive.
     """
     for old in [folder / f"{stem}.zip", *folder.glob(f"{stem}-[0-9]*.zip")]:
         old.unlink(missing_ok=True)

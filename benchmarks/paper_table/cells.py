@@ -66,9 +66,9 @@ class Scale:
         render: What is changed of the recipes.
         network: What is changed of every HGN.
         train: What is changed of every training.
-        judged: Trajectories of each split that a run is judged on.
+        judged: Trajectories of each split that a run is evaluated on.
         extra: Frames before and after that predictions are followed to.
-        together: Runs that one process judges, one after the other.
+        together: Runs that one process evaluates, one after the other.
     """
 
     preset: str
@@ -143,10 +143,10 @@ def settings(
         scale: How large.
         data: Folder of the data sets.
         changed: Settings that replace those of the scale, for all cells that have them.
-        batch: Trajectories an update; 0 for those of the preset. With more, updates are fewer in
+        batch: Trajectories per update; 0 for those of the preset. With more, updates are fewer in
             proportion, so that as many trajectories are seen, and the learning rate is larger by
             the root of the proportion, as suits Adam.
-        dt: Time between frames, where the data is not to be asked for it.
+        dt: Time between frames, if it is not to be taken from the data.
 
     Returns:
         The settings.

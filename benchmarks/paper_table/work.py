@@ -1,4 +1,4 @@
-"""Processes of their own: trainings side by side in threads, and evaluations."""
+"""Worker processes: runs trained side by side in threads, and evaluations."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def train(
     batch: int,
     until: float,
 ) -> int:
-    """Train cells at once, each in a thread and, on a GPU, on a stream of its own.
+    """Train cells at once, each in its own thread and, on a GPU, its own stream.
 
     Arguments:
         cells: Which.

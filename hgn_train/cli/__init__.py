@@ -1,6 +1,6 @@
-"""The command line `hgn-train`: a command a file, imported when it is called.
+"""The command line `hgn-train`: one file per command, imported when it is called.
 
-A training that is asked to stop saves first.
+A run that is told to stop saves first.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ COMMANDS = {
     "auto": "Render what is missing, train, evaluate and report: what `make train` calls.",
     "fit": "Train a model.",
     "evaluate": "Measure a trained model, and write its report.",
-    "sample": "Draw new trajectories from a trained model.",
-    "predict": "Write predicted frames, for `physim score`.",
-    "rollout": "Roll test trajectories out: backward, slower or faster.",
-    "table": "Put runs beside the reported figures.",
-    "figures": "Make the figures of the paper.",
+    "sample": "Sample new trajectories from a trained model.",
+    "predict": "Write predicted frames for `physim score`.",
+    "rollout": "Roll out test trajectories: backward, slower or faster.",
+    "table": "Tabulate runs beside the reported values.",
+    "figures": "Make the paper's figures.",
 }
 
 

@@ -31,7 +31,9 @@ from hgn_train.cli import options
     type=click.Path(path_type=Path),
     help="Folder of the run.  [default: runs/SYSTEM-PRESET]",
 )
-@click.option("--seed", default=0, show_default=True, help="Of weights, data order and noise.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Seed of weights, data order and noise."
+)
 @options.set_option
 @options.device_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
@@ -47,8 +49,7 @@ def command(
 ) -> int:
     """Render the data if it is missing, train, evaluate, and write the report.
 
-    On a GPU the preset is long, on a CPU small. Called again, it goes on with a training that was
-    stopped.
+    On a GPU the preset is long, on a CPU small. Called again, it resumes an interrupted run.
 
     \b
     Example:
@@ -65,10 +66,10 @@ def command(
     if system not in known:
         raise PhysimError(unknown("system", system, known))
     chosen = options.device_of(device)
-    why = "as asked"
+    why = "as requested"
     if preset == "auto":
         preset = "long" if chosen.type == "cuda" else "small"
-        why = f"as this runs on a {'GPU' if chosen.type == 'cuda' else 'CPU'}"
+        why = f"since this runs on a {'GPU' if chosen.type == 'cuda' else 'CPU'}"
     network, of_train = split_settings({"seed": str(seed)} | options.pairs(changed))
     settings_of(
         preset, "", network=network, train=of_train, system=system

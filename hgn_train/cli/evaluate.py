@@ -11,31 +11,31 @@ from hgn_train.cli import options
 
 @click.command(short_help="Measure a trained model, and write its report.")
 @options.run_argument
-@click.option("--data", default=None, help="Another data set than the one it was trained on.")
+@click.option("--data", default=None, help="A data set other than the one it was trained on.")
 @click.option(
     "--n",
     type=int,
-    help="Rows of each split.  [default: 512 trajectories, or 5000 points of a flow]",
+    help="Rows of each split.  [default: 512 trajectories, or 5000 points for a flow]",
 )
 @click.option(
     "--extra",
     type=int,
-    help="Frames further than the data, forward and backward.  "
-    "[default: 60 for frames; for states the time that the HNN paper rolls out]",
+    help="Frames beyond the data, forward and backward.  "
+    "[default: 60 for frames; for states the rollout time of the HNN paper]",
 )
 @click.option(
     "--spline-flow",
     is_flag=True,
-    help="Train a neural spline flow of the same size for as long beside a nhf, with zuko.",
+    help="Also train a neural spline flow of the same size for as long as an nhf, with zuko.",
 )
 @options.device_option
 def command(
     run: Path, data: str | None, n: int | None, extra: int | None, spline_flow: bool, device: str
 ) -> None:
-    """Measure a trained model on both splits, further in time and at other speeds.
+    """Measure a trained model on both splits, beyond the data's times and at other speeds.
 
     Prints the table, and writes evaluation.json, evaluation.npz and report.html into the run's
-    folder, or for other data than its own into on-NAME below it.
+    folder, or, for data other than its own, into on-NAME below it.
 
     \b
     Example:
@@ -57,7 +57,7 @@ def command(
     if spline_flow and place != run:
         raise PhysimError(
             f"--spline-flow: is trained on the run's own target, '{trained.data}'; got --data "
-            f"'{data}', expected one of the two"
+            f"'{data}', expected only one of the two options"
         )
     if spline_flow:
         from hgn_train.evaluation.spline_flow import fit
@@ -67,5 +67,5 @@ def command(
     results = kind.evaluate(run, chosen, extra=extra, folder=data, say=say, **given)
     click.echo(report.text(results))
     if place != run:
-        click.echo(f"on other data than the run's own, so that its results stay; these: {place}")
+        click.echo(f"evaluated on data other than the run's own; results in {place}")
     click.echo(f"report: {report.write(place)}")

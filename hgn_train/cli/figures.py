@@ -7,34 +7,34 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Make the figures of the paper.")
+@click.command(short_help="Make the paper's figures.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("docs/figures"),
     show_default=True,
-    help="Folder of the pictures and of their page.",
+    help="Folder of the pictures and their page.",
 )
 @click.option(
     "--runs",
     "folders",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Folder of runs to draw from, repeatable; nothing is trained then.  "
-    "[default: runs, and what is missing is trained]",
+    help="Folder of runs to draw from, repeatable; then nothing is trained.  "
+    "[default: runs, and missing runs are trained]",
 )
-@click.option("--only", default="", metavar="4,5,…", help="Numbers of figures; all by default.")
+@click.option("--only", default="", metavar="4,5,…", help="Figure numbers; all by default.")
 @click.option("--system", "systems", multiple=True, help="Show these; repeatable.  [default: all]")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Folder of the data sets, one folder a system.  [default: datasets/hgn]",
+    help="Folder of the data sets, one folder per system.  [default: datasets/hgn]",
 )
-@click.option("--preset", default="small", show_default=True, help="For what is trained.")
+@click.option("--preset", default="small", show_default=True, help="Preset for what is trained.")
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Trainings at a time.  [default: one a core, at most 4]",
+    help="Runs trained at a time.  [default: one per core, at most 4]",
 )
 def command(
     out: Path,
@@ -47,8 +47,8 @@ def command(
 ) -> None:
     """Draw figures 4 to 9 of the paper, with captions that say what was run.
 
-    Without --runs the runs in runs/ are drawn from; what is missing is rendered, trained and
-    evaluated first. Called again, it goes on with what was stopped.
+    Without --runs, runs in runs/ are used; what is missing is rendered, trained and evaluated
+    first. Called again, it resumes interrupted runs.
 
     \b
     Example:
@@ -72,7 +72,7 @@ def command(
     shown = tuple(name for name in SYSTEMS if name in (systems or SYSTEMS))
     settings_of(preset, "")  # refused before anything is made
     if data is not None and not data.is_dir():
-        raise PhysimError(f"--data: got '{data}', expected a folder of data sets, one a system")
+        raise PhysimError(f"--data: got '{data}', expected a folder of data sets, one per system")
     sets = data or Path("datasets") / "hgn"
     home = Path("runs")
     there = runs.found(folders or ([home] if home.is_dir() else []))
@@ -96,12 +96,12 @@ def command(
     lacks = {figure: paper.lacks(figure, material) for figure in figures}
     refused = [f"figure {figure.number} needs {what}" for figure, what in lacks.items() if what]
     if refused and (only or len(refused) == len(figures)):
-        raise PhysimError(f"--runs: {'; '.join(refused)}; there is none in the folders given")
+        raise PhysimError(f"--runs: {'; '.join(refused)}; the given folders have none")
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     for figure, what in lacks.items():
         if what:
-            click.echo(f"figure {figure.number} left out: it needs {what}")
+            click.echo(f"figure {figure.number} omitted: it needs {what}")
             continue
         with page.style():
             drawing = figure.draw(material)

@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from hgn_train.settings import RunSettings
 
 NETWORK = {
-    "inference_frames": "Frames that the encoder sees: all of a rollout, or the first few.",
+    "inference_frames": "Frames seen by the encoder: all of a rollout, or the first few.",
     "integrator": "euler, symplectic-euler, leapfrog, yoshida4, rk4, or midpoint for a joint H.",
     "objective": "geco or elbo.",
     "beta": "Weight of the KL divergence in the elbo.",
-    "kappa": "Error that GECO constrains to.",
+    "kappa": "Error that GECO targets.",
 }
 TRAIN = {
     "steps": "Optimiser updates.",
-    "batch_size": "Trajectories, states or points an update.",
-    "trajectories": "How many of the training split are used; 0 for all.",
-    "learning_rate": "Of Adam, at its highest.",
-    "precision": "bf16-mixed, 32-true, or auto: bf16 where the device computes with it.",
-    "seed": "Of weights, data order and noise.",
+    "batch_size": "Trajectories, states or points per update.",
+    "trajectories": "Number of training trajectories used; 0 for all.",
+    "learning_rate": "Peak learning rate of Adam.",
+    "precision": "bf16-mixed, 32-true, or auto: bf16 on devices with native support.",
+    "seed": "Seed of weights, data order and noise.",
 }
 
 
@@ -38,18 +38,18 @@ def _setting(name: str, text: str) -> Any:
 
 @click.command(short_help="Train a model.")
 @click.option("--model", help="hgn, hnn, pixel-hnn, mlp (baseline of hnn) or nhf.  [default: hgn]")
-@click.option("--input", "seen", help="What hnn is shown: state or pixels.  [default: state]")
+@click.option("--input", "seen", help="What hnn sees: state or pixels.  [default: state]")
 @click.option(
     "--data",
     "--target",
     "data",
     help="Folder of a data set, or for nhf also a .npy or .csv file of points, or circle, grid, "
-    "random, moons, spirals, rings or checkerboard; a resumed run knows its own.",
+    "random, moons, spirals, rings or checkerboard; not needed when resuming.",
 )
 @click.option(
     "--preset",
-    help="paper, small, test, and of some models others.  "
-    "[default: small, or paper where none is small]",
+    help="paper, small, test, and others for some models.  "
+    "[default: small, or paper if there is no small]",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @options.named(*(_setting(name, text) for name, text in (NETWORK | TRAIN).items()))
@@ -61,11 +61,11 @@ def _setting(name: str, text: str) -> Any:
 @click.option("--deterministic", is_flag=True, help="Only deterministic algorithms.")
 @options.set_option
 @options.device_option
-@click.option("--devices", default="auto", show_default=True, help="How many devices.")
+@click.option("--devices", default="auto", show_default=True, help="Number of devices.")
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on where the last checkpoint of --out is, with the settings that it has.",
+    help="Resume from the last checkpoint in --out, with its settings.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(
@@ -83,7 +83,7 @@ def command(
 ) -> int:
     """Train a model on a data set and keep everything in a folder.
 
-    A training can be stopped with Ctrl-C or SIGTERM and resumed with --resume. The folder holds
+    A run can be stopped with Ctrl-C or SIGTERM and resumed with --resume. The folder holds
     config.json, checkpoints, metrics.jsonl and TensorBoard events.
 
     \b
@@ -142,19 +142,19 @@ def check_same(
     preset: str | None,
     asked: Mapping[str, str],
 ) -> None:
-    """Refuse settings that are not those of the run that is to go on.
+    """Refuse settings that are not those of the run to be resumed.
 
     Arguments:
         chosen: Settings of the run.
         out: Its folder.
-        model: As on the command line, as are the next three; None where nothing is said of it.
-        seen: What the model is shown.
+        model: As on the command line, as are the next three; None if not given.
+        seen: What the model sees.
         data: Folder of a data set, or target.
         preset: Name of a preset.
-        asked: Other settings by name.
+        asked: Other settings, by name.
 
     Raises:
-        PhysimError: A setting of another value, or that is none of the model or of the training.
+        PhysimError: A setting has another value, or belongs neither to the model nor to training.
     """
     from hgn_train import models, settings
     from hgn_train.evaluation import elsewhere
@@ -207,12 +207,12 @@ def said(given: dict[str, Any], changed: tuple[str, ...]) -> dict[str, str]:
 
 
 def summary(outcome: Any, out: Path) -> str:
-    """How a training ended, in a sentence or two."""
+    """How a run ended, in a sentence or two."""
     text = f"{out}: {outcome.step} steps in {outcome.seconds:.0f} s"
     if outcome.stopped:
-        return f"{text}, stopped by {outcome.stopped}; go on with --resume"
+        return f"{text}, stopped by {outcome.stopped}; resume with --resume"
     if outcome.first == outcome.step:
-        return f"{out}: finished already, with {outcome.step} steps"
+        return f"{out}: already finished, with {outcome.step} steps"
     if math.isnan(outcome.share_explained):
         return f"{text}, held-out error {outcome.error:.4g}"
     text += f", share explained {outcome.share_explained:.3f} on held-out rows"

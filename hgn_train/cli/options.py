@@ -17,14 +17,14 @@ device_option = click.option(
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where to compute; auto takes a GPU if there is one.",
+    help="Where to compute; auto uses a GPU if there is one.",
 )
 set_option = click.option(
     "--set",
     "changed",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Change a setting of the model or of the training; repeatable. "
+    help="Change a model or training setting; repeatable. "
     "docs/models.md and docs/training.md list them.",
 )
 
@@ -62,7 +62,7 @@ def check_folder(out: Path) -> None:
         out: The folder, which need not be there.
 
     Raises:
-        PhysimError: What is there of it takes no files.
+        PhysimError: It cannot be created or written.
     """
     import tempfile
 
@@ -92,7 +92,7 @@ def device_of(name: str) -> Any:
     """The torch device of that name.
 
     Raises:
-        PhysimError: CUDA is asked for and absent.
+        PhysimError: CUDA is requested but absent.
     """
     import torch
 

@@ -17,7 +17,7 @@ def check_name(path: Path) -> None:
     """Refuse what cannot be written, before anything is computed.
 
     Raises:
-        PhysimError: Another ending than .gif, .png or .npz, or a folder that does not exist.
+        PhysimError: An ending other than .gif, .png or .npz, or a folder that does not exist.
     """
     if path.suffix not in KINDS:
         raise PhysimError(f"--out: got '{path}', expected a name ending in {', '.join(KINDS)}")
@@ -31,7 +31,7 @@ def write_pictures(path: Path, images: np.ndarray, arrays: dict[str, np.ndarray]
     Arguments:
         path: Where to.
         images: (n, frames, height, width, 3) from 0 to 1.
-        arrays: What an .npz holds besides.
+        arrays: Further contents of an .npz.
 
     Raises:
         PhysimError: The rollout is not finite, the disk is full, or the file cannot be written.

@@ -1,4 +1,4 @@
-"""`hgn-train predict`: frames as `physim score` takes them."""
+"""`hgn-train predict`: frames in the form that `physim score` reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROWS = 64
 
 @click.command("predict")
 @options.run_argument
-@click.option("-n", default=512, show_default=True, help="How many test trajectories.")
+@click.option("-n", default=512, show_default=True, help="Number of test trajectories.")
 @click.option("--before", default=0, show_default=True, help="Frames before the stored ones.")
 @click.option("--after", default=0, show_default=True, help="Frames after the stored ones.")
 @click.option(

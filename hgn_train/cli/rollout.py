@@ -9,12 +9,14 @@ import click
 from hgn_train.cli import options
 
 
-@click.command(short_help="Roll test trajectories out: backward, slower or faster.")
+@click.command(short_help="Roll out test trajectories: backward, slower or faster.")
 @options.run_argument
 @click.option("--backward", is_flag=True, help="Run time backward from the inferred state.")
-@click.option("--speed", default=1.0, show_default=True, help="Frames are so many dt apart.")
-@click.option("--frames", default=0, help="How many; by default as many as were trained on.")
-@click.option("-n", "n", default=8, show_default=True, help="How many test trajectories.")
+@click.option(
+    "--speed", default=1.0, show_default=True, help="Time between frames, in units of dt."
+)
+@click.option("--frames", default=0, help="Number of frames; by default as many as in training.")
+@click.option("-n", "n", default=8, show_default=True, help="Number of test trajectories.")
 @click.option(
     "-o",
     "--out",

@@ -10,9 +10,9 @@ import click
 from hgn_train.cli import options
 
 
-@click.command(short_help="Draw new trajectories from a trained model.")
+@click.command(short_help="Sample new trajectories from a trained model.")
 @options.run_argument
-@click.option("-n", "n", default=16, show_default=True, help="How many.")
+@click.option("-n", "n", default=16, show_default=True, help="Number of samples.")
 @click.option(
     "--prior",
     "kind",
@@ -20,21 +20,21 @@ from hgn_train.cli import options
     show_default=True,
     help="mixture (fitted to the training posteriors) or normal (N(0, 1), as in the paper).",
 )
-@click.option("--frames", default=0, help="Frames of each; by default as many as were trained on.")
-@click.option("--seed", default=0, show_default=True, help="What is drawn follows from it.")
+@click.option("--frames", default=0, help="Frames of each; by default as many as in training.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the samples.")
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
     default=Path("samples.gif"),
     show_default=True,
-    help="A .gif, a .png of strips, or an .npz of arrays; for a nhf a .npy or .csv of points.",
+    help="A .gif, a .png of strips, or an .npz of arrays; for an nhf a .npy or .csv of points.",
 )
 @options.device_option
 def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, device: str) -> None:
     """Sample latent variables, roll them out along the learned H, and draw them.
 
-    Of a nhf these are points of the learned density.
+    For an nhf these are points from the learned density.
 
     \b
     Example:
@@ -57,7 +57,9 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
     if settings.load(run).model == "nhf":
         for name, given in (("--prior", kind != "mixture"), ("--frames", frames)):
             if given:
-                raise PhysimError(f"{name}: a nhf draws points, which have no frames and no prior")
+                raise PhysimError(
+                    f"{name}: an nhf draws points, which have no frames and no prior"
+                )
         write_points(run, n, seed, out, chosen)
         click.echo(f"{out}: {n} sampled points")
         return
@@ -75,10 +77,10 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
 
 
 def write_points(run: Path, n: int, seed: int, out: Path, device: Any) -> None:
-    """Samples of a flow as a file, a row a point.
+    """Write samples of a flow to a file, one row per point.
 
     Raises:
-        PhysimError: The file cannot be written, or is to have another ending.
+        PhysimError: The file cannot be written, or its ending is not supported.
     """
     import numpy as np
     import torch

@@ -1,4 +1,4 @@
-"""`hgn-train table`: runs beside the reported figures."""
+"""`hgn-train table`: runs beside the reported values."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Put runs beside the reported figures.")
+@click.command(short_help="Tabulate runs beside the reported values.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="A Markdown file; tables and pictures replace what stands between its markers.",
+    help="A Markdown file; tables and pictures replace the text between its markers.",
 )
 def command(runs: tuple[Path, ...], out: Path | None) -> None:
-    """Put evaluated runs beside the figures that the papers report, as Markdown.
+    """Tabulate evaluated runs beside the values that the papers report, as Markdown.
 
     \b
     Example:

@@ -2,7 +2,7 @@
 
 Each offers
 
-    evaluate(run, device, n, extra, folder, say)   judge a run; writes evaluation.json and .npz
+    evaluate(run, device, n, extra, folder, say)   evaluate a run; writes evaluation.json and .npz
     rows(results)                                  its numbers, as name and text
     lead(results)                                  the result in two sentences
     pictures(run, results, arrays)                 name, caption and bytes of each picture
@@ -21,7 +21,7 @@ from hgn_train import models
 
 
 def find(model: str) -> Any:
-    """The module that judges runs of a model.
+    """The module that evaluates runs of a model.
 
     Arguments:
         model: One of `models.MODELS`.

@@ -199,9 +199,9 @@ def training(run: Path, gaussian: float, true: float | None) -> bytes:
         axis.plot(*np.array(held_out).T, color=BLUE, marker="o", ms=3, label="held out")
     axis.axhline(gaussian, color=GREY, ls=":", label="one Gaussian")
     if true is not None:
-        axis.axhline(true, color="black", lw=0.8, label="the target's own")
+        axis.axhline(true, color="black", lw=0.8, label="the target's")
     top = max([value for _, value in fit] + [true if true is not None else gaussian])
-    axis.set(xlabel="step", ylabel="bound, nats a point", ylim=(top - 3, top + 0.2))
+    axis.set(xlabel="step", ylabel="bound, nats per point", ylim=(top - 3, top + 0.2))
     axis.legend(frameon=False, fontsize=8)
     return as_png(figure)
 

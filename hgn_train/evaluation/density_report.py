@@ -24,7 +24,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
         results: What `evaluate` returned.
 
     Returns:
-        Rows in the order of the report; log-densities in nats a point.
+        Rows in the order of the report; log-densities in nats per point.
     """
     table = []
     for name, split in results["splits"].items():
@@ -34,14 +34,16 @@ def rows(results: Results) -> list[tuple[str, str]]:
             bound = "evidence bound" if k == "1" else f"bound of {k} momenta"
             table.append((f"{name}: {bound}", text))
         if "true" in split:
-            table.append((f"{name}: the target's own log-density", f"{split['true']:.3f}"))
+            table.append((f"{name}: the target's log-density", f"{split['true']:.3f}"))
             gap = plus_minus(split, "gap", "gap_error")
-            table.append((f"{name}: the target's own minus the bound", gap))
+            table.append((f"{name}: the target's log-density minus the bound", gap))
         table.append((f"{name}: one Gaussian", f"{split['gaussian']:.3f}"))
     if "entropy" in results:
         table.append(("minus the entropy of the target", f"{-results['entropy']:.3f}"))
         share = f"{100 * results['strays']:.2f} %"
-        table.append(("samples where the target is thinner than at 99.9 % of its own", share))
+        table.append(
+            ("samples where the target density is below that of 99.9 % of its own", share)
+        )
     spline = results.get("spline_flow")
     if spline:
         text = plus_minus(spline, "log_prob")
@@ -66,7 +68,7 @@ def lead(results: Results) -> str:
     )
     if "true" in split:
         sentence += (
-            f", {plus_minus(split, 'gap', 'gap_error')} below the target's own, where one "
+            f", {plus_minus(split, 'gap', 'gap_error')} below the target's, where one "
             f"Gaussian is {split['true'] - split['gaussian']:.3f} below"
         )
     else:
@@ -109,10 +111,9 @@ CAPTIONS = {
         "What the flow has learned, in the order from the base to the data: V over positions and "
         "K over momenta, in units of the standardised data, first two coordinates, others at 0."
     ),
-    "step.png": "The last leapfrog step: arrows from where it finds points to where it leaves "
-    "them.",
+    "step.png": "The last leapfrog step: arrows from points before it to points after it.",
     "flow.png": "The whole flow: positions of samples from the base to the data, coloured by the "
-    "direction in which they start; each picture on its own scale.",
+    "angle at which they start; each picture on its own scale.",
     "training.png": "The bound while training.",
 }
 ON_A_PAGE = {

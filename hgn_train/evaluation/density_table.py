@@ -17,8 +17,8 @@ HEAD = [
     "training",
     "one Gaussian",
     "evidence bound",
-    "bound of 128 momenta",
-    "target's own",
+    "bound, 128 momenta",
+    "target's log-density",
     "gap",
     "neural spline flow",
     "strays",
@@ -35,10 +35,10 @@ def tables(found: Sequence[dict[str, Any]]) -> str:
         Markdown.
     """
     return (
-        "Log-density of test points, in nats a point; ± is the standard error. The gap is what "
-        "the bound\nlacks to the target's own log-density of the same points. The spline flow has "
-        "about as many\nweights and was trained for as much processor time; its log-density is "
-        "exact. Strays are samples of\nthe Hamiltonian flow where the target is thinner than at "
+        "Log-density of test points, in nats per point; ± is the standard error. The gap is the "
+        "target's\nlog-density minus the bound, on the same points. The spline flow has about as "
+        "many weights and was\ntrained for as much processor time; its log-density is exact. "
+        "Strays are samples of the Hamiltonian\nflow where the target density is below that of "
         "99.9 % of its own points.\n\n" + table(HEAD, [cells(results) for results in found]) + "\n"
     )
 

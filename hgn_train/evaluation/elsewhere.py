@@ -1,7 +1,7 @@
 """Where the results of a run go: into its folder, or below it where the data are not its own.
 
-A run that is judged on other data keeps what was measured on its own. Results on other data are in
-`RUN/on-NAME`, NAME being that of the data, and no table or figure takes them for the run's own.
+A run that is evaluated on other data keeps what was measured on its own. Results on other data are
+in `RUN/on-NAME`, NAME being that of the data, and no table or figure takes them for the run's own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def folder_of(run: Path, own: str, given: str) -> Path:
     Arguments:
         run: Folder of the run.
         own: The data set, file or density that it was trained on.
-        given: That it is judged on.
+        given: The data it is evaluated on.
 
     Returns:
         The run's own folder, or one below it, which may not be there yet.

@@ -42,7 +42,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
         table.append((f"{name}: share explained", f"{split['share_explained']:.4f}"))
         if "unseen_frames" in split:
             unseen = split["unseen_frames"]["share_explained"]
-            table.append((f"{name}: share explained of the frames not seen", f"{unseen:.4f}"))
+            table.append((f"{name}: share explained of unseen frames", f"{unseen:.4f}"))
         if "divergence" in split:
             found = split["divergence"]
             text = plus_minus(found, "mean", form=".3g", of_error=".1g")
@@ -143,8 +143,8 @@ def verdict(split: Mapping[str, Any]) -> str:
     if is_the_prior(split):
         text += (
             f". POSTERIOR EQUAL TO THE PRIOR: their KL divergence is "
-            f"{split['divergence']['mean']:.2g} nats, so that the latent state tells nothing of "
-            "the frames"
+            f"{split['divergence']['mean']:.2g} nats, so the latent state carries no information "
+            "about the frames"
         )
     elif text and "divergence" in split:
         text += f"; the KL divergence of its posteriors is {split['divergence']['mean']:.3g} nats"
@@ -195,20 +195,20 @@ def movement(images: np.ndarray) -> list[int]:
 CAPTIONS = {
     "rollout.gif": "Test trajectories: true above, model below.",
     "rollout.png": (
-        "A test trajectory and what the model makes of its first frames: each other frame of the "
-        "original and of the reconstruction; then, each below the simulator's own, backward in "
-        "time from the inferred state, at double and at half speed."
+        "A test trajectory and what the model makes of its first frames: every other frame of the "
+        "original and of the reconstruction; then, each below the simulator's, backward in time "
+        "from the inferred state, at double and at half speed."
     ),
-    "error.png": "Error of each frame, within the length that was trained on and beyond.",
+    "error.png": "Error of each frame, within the trained length and beyond.",
     "samples.png": (
-        "New trajectories, one a row, sampled from the prior that was fitted to the posteriors of "
-        "the training data."
+        "New trajectories, one per row, sampled from the prior fitted to the posteriors of the "
+        "training data."
     ),
     "samples-normal.png": (
-        "The same from N(0, 1), as in the paper. With a small weight of the KL divergence the "
-        "encoder uses little of it."
+        "The same from N(0, 1), as in the paper. With a small KL weight the encoder uses little "
+        "of it."
     ),
-    "energy.png": "Learned H along test rollouts, also beyond the training length.",
+    "energy.png": "Learned H along test rollouts, including beyond the trained length.",
     "phase.png": (
         "The learned phase space: latent q and p of test rollouts along their two main "
         "directions, coloured by the true ones."

@@ -110,7 +110,7 @@ HEAD_BEYOND = [
 
 
 def _name(results: dict[str, Any]) -> list[str]:
-    """System, model, preset with what the run has otherwise than it, and seed."""
+    """System, model, preset with the run's deviations from it, and seed."""
     settings = results["settings"]
     other = changes(settings, results["system"])
     words = [settings["preset"], *(f"{name}={value}".lower() for name, value in other.items())]

@@ -1,4 +1,4 @@
-"""A model that draws frames, with what it is judged on."""
+"""A model that draws frames, with what it is evaluated on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from physim.errors import PhysimError
 
 @dataclass(frozen=True)
 class Judged:
-    """A model with what it is judged on.
+    """A model with what it is evaluated on.
 
     Attributes:
         model: In evaluation mode.
@@ -96,7 +96,7 @@ def check_interval(source: Source, own: str, network: Any) -> None:
     """Refuse data whose frames are further apart, or nearer, than those of the training.
 
     Arguments:
-        source: The data to judge on.
+        source: The data to evaluate on.
         own: Folder of the data of the training; where they are gone, the model's dt is believed.
         network: Settings of the model, perhaps with `dt`.
 

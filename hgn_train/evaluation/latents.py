@@ -18,7 +18,7 @@ from physim.errors import PhysimError
 PRIOR = "prior.safetensors"
 
 SYMETRIC_LARGEST = 128
-"""Numbers of a latent state up to which SyMetric is asked; for more its regressions take hours."""
+"""Largest latent state for which SyMetric is computed; beyond it its regressions take hours."""
 
 
 def judge_latent(it: Judged, states: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -134,11 +134,11 @@ def training_facts(run: Path) -> dict[str, Any]:
             facts |= json.loads(path.read_text())
     except (ValueError, KeyError, TypeError):
         raise PhysimError(
-            f"{path}: damaged; only a new training makes it anew, and without it the results "
+            f"{path}: damaged; only a new run remakes it, and without it the results "
             "lack what it says"
         ) from None
     return facts
 
 
 def _damaged(path: Path) -> PhysimError:
-    return PhysimError(f"{path}: damaged; `hgn-train evaluate {path.parent}` makes it anew")
+    return PhysimError(f"{path}: damaged; `hgn-train evaluate {path.parent}` remakes it")

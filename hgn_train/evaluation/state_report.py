@@ -53,7 +53,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
         table.append((f"{start}: not finite at their end", f"{lost} of {rollout['trajectories']}"))
     if "learned_drift" in rollout:
         drift = f"{rollout['learned_drift']:.1g}"
-        table.append(("learned H along them: largest change, of the integration alone", drift))
+        table.append(("learned H along them: largest change, due to integration alone", drift))
     return table
 
 
@@ -104,8 +104,8 @@ def pictures(
 
 
 PATHS = (
-    "Test rollouts from the true first states: the phase plane of three trajectories, or the "
-    "orbits of one. Grey the truth."
+    "Test rollouts from the true initial states: the phase plane of three trajectories, or the "
+    "orbits of one. Truth in grey."
 )
-ENERGY = "How far the true H of the model's states moves from where it should stay, six rollouts."
-ERROR = "Squared error along time, mean over all test rollouts."
+ENERGY = "Deviation of the true H of the model's states from its constant value, six rollouts."
+ERROR = "Squared error over time, mean over all test rollouts."

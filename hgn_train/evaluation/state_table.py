@@ -22,7 +22,7 @@ REPORTED: dict[str, dict[str, tuple[str, str]]] = {
 
 INTRODUCTION = """\
 Mean squared errors on test trajectories; ± is the standard error over them. Energy and coordinates
-are those of rollouts from the true first states, integrated for the time in the table.
+are those of rollouts from the true initial states, integrated for the time in the table.
 """
 
 HEAD = [
@@ -55,8 +55,8 @@ def tables(found: Sequence[dict[str, Any]]) -> str:
     parts = [INTRODUCTION, table(HEAD, [_cells(results) for results in found])]
     factors = _factors(found)
     if factors:
-        head = ["system", "preset", "seed", "energy, baseline / HNN", "the same, reported"]
-        parts += ["", "By how much the HNN keeps the energy better:", "", table(head, factors)]
+        head = ["system", "preset", "seed", "energy, baseline / HNN", "reported"]
+        parts += ["", "How much better the HNN conserves energy:", "", table(head, factors)]
     return "\n".join(parts) + "\n"
 
 
@@ -120,7 +120,7 @@ def comparisons(found: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str,
 
 
 WORDS = {
-    "paths": "test rollouts; grey the truth",
+    "paths": "test rollouts; truth in grey",
     "energies": "change of the true H along six test rollouts",
-    "errors": "squared error along time, mean over the test rollouts",
+    "errors": "squared error over time, mean over the test rollouts",
 }

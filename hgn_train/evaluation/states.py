@@ -1,4 +1,4 @@
-"""Judging a run of a model of states: its derivatives, and the motion that follows from them.
+"""Evaluation of a run of a model of states: its derivatives, and the resulting motion.
 
 The learned motion is integrated in float64 from the true first states of test trajectories, by
 SciPy's DOP853 at a tolerance of 1e-9, far below any model's error. The energy that is looked at is

@@ -152,8 +152,8 @@ class HGN(nn.Module):
             draws: From `draws`.
 
         Returns:
-            `loss`; `error`, the mean squared error a value; `divergence`, KL in nats a trajectory;
-            and `multiplier`, λ.
+            `loss`; `error`, the mean squared error per value; `divergence`, KL in nats per
+            trajectory; and `multiplier`, λ.
         """
         s = self.settings
         images = batch["image"]
@@ -210,7 +210,7 @@ class HGN(nn.Module):
             images: What the rollout should show, in its order, (batch, frames, …).
             q: Rolled-out positions, (batch, frames, *state).
             p: Rolled-out momenta.
-            window: Start of the window to infer from, one a trajectory.
+            window: Start of the window to infer from, one per trajectory.
 
         Returns:
             A scalar: 0 where flow and encoder agree, about 2 where they have nothing in common.

@@ -21,14 +21,14 @@ class HGNSettings:
         frames: Frames of a training rollout.
         inference_frames: Frames that the encoder sees: all for autoencoding, the first few for
             prediction.
-        anchor: Which of these the inferred state belongs to.
-        resolution: Pixels a side.
+        anchor: Which of these frames the inferred state belongs to.
+        resolution: Side in pixels.
         channels: Channels of a frame.
         state: Whether q and p are square maps or vectors.
         state_size: Channels of q (maps), or numbers in q (vector); as many for p.
         latent_size: Channels of z, or numbers in z.
-        transform: Whether f_ψ stands between z and the state; else z is the state.
-        stochastic: Whether z is sampled and the KL divergence counts; else the mean is used alone.
+        transform: Whether f_ψ maps z to the state; else z is the state.
+        stochastic: Whether z is sampled and the KL divergence counts; else only the mean is used.
         separable: Whether H(q, p) = T(p) + V(q); else one network of both.
         integrator: One of `integrators.INTEGRATORS`.
         dt: Time between frames inside the model.
@@ -45,13 +45,13 @@ class HGNSettings:
         hamiltonian: Widths of the hidden layers of T and V.
         activation: Smooth activation of T and V.
         harmonic: Whether T and V each have a quadratic part, ½ Σ k x² with learned k > 0, besides
-            the network. A network alone grows at most in proportion to its input and lets
-            rollouts drift away; this keeps them where energies are finite.
+            the network. A network alone grows at most linearly with its input and lets rollouts
+            drift away; this keeps them where energies are finite.
         decoder: Widths of the decoder's blocks.
         maps: Channels of the maps that a vector q is projected to.
-        shuffle: Pixels a side that the decoder's last convolution makes of each of its own.
+        shuffle: Side of the block that the decoder's last convolution makes of each of its pixels.
         objective: `geco` or `elbo`.
-        kappa: GECO's error a value that is good enough.
+        kappa: GECO's target error per value.
         alpha: GECO's memory.
         multiplier: GECO's λ at the start.
         beta: Weight of KL / N in the `elbo`.
@@ -63,9 +63,9 @@ class HGNSettings:
             middle.
         consistency: Weight of the distance between rolled-out states and those inferred from
             other windows of the same trajectory, in units of the variance of states; 0 for none,
-            as in the paper. It binds the learned flow to itself: what it reaches is again a state
-            that the encoder knows, so that rollouts go on beyond the length trained on.
-        consistency_delay: Updates before it counts; it then rises over as many.
+            as in the paper. It makes the learned flow self-consistent: what it reaches is again a
+            state that the encoder knows, so that rollouts continue beyond the trained length.
+        consistency_delay: Updates before it takes effect; it then rises over as many.
     """
 
     frames: int = 30

@@ -57,7 +57,7 @@ class Batches(Protocol):
     n: int
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        """The rows of an update, which follow from its number and a seed."""
+        """The rows of an update, determined by its number and a seed."""
         ...
 
     def rows(self, index: Tensor) -> dict[str, Tensor]:
@@ -124,7 +124,7 @@ class Kind:
             what does not fit.
         adapt: Puts what a data set decides, such as dt, into a table of settings where it is not
             given, and returns the name of the system.
-        evaluation: Name of the module that judges and reports a run; see `evaluation`.
+        evaluation: Name of the module that evaluates and reports a run; see `evaluation`.
     """
 
     name: str

@@ -188,7 +188,7 @@ class NHF(nn.Module):
             draws: From `draws`.
 
         Returns:
-            `loss`, minus the mean bound in nats a point, and `elbo`, the mean evidence bound.
+            `loss`, minus the mean bound in nats per point, and `elbo`, the mean evidence bound.
         """
         weights = self.log_weights(batch["points"], draws["noise"])
         return {"loss": -bound(weights).mean(), "elbo": weights.detach().mean()}
@@ -330,5 +330,5 @@ class NHF(nn.Module):
 
 
 def bound(log_weights: Float[Tensor, "k n"]) -> Float[Tensor, " n"]:
-    """Log of the mean weight: the importance-weighted bound of so many samples."""
+    """Log of the mean weight: the importance-weighted bound for that many samples."""
     return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))

@@ -46,9 +46,9 @@ class PixelHNNSettings:
     """What makes one pixel HNN different from another; the defaults are the paper's.
 
     Attributes:
-        frames: Frames of a rollout that it is judged on; it is trained on three at a time.
+        frames: Frames of a rollout in evaluation; it is trained on three at a time.
         inference_frames: Frames that are stacked, and that a rollout starts from.
-        resolution: Pixels a side.
+        resolution: Side in pixels.
         channels: Channels of a frame.
         autoencoder: `dense` or `convolutional`.
         state_size: Numbers in q, and as many in p.
@@ -56,7 +56,7 @@ class PixelHNNSettings:
         encoder: Widths of the blocks of the convolutional encoder.
         decoder: Widths of the blocks of the convolutional decoder.
         maps: Channels of the maps that the convolutional decoder starts from.
-        shuffle: Pixels a side that its last convolution makes of each of its own.
+        shuffle: Side of the block that its last convolution makes of each of its pixels.
         hamiltonian: Widths of the hidden layers of H.
         activation: Smooth activation of H.
         integrator: One of `integrators.INTEGRATORS` that needs no separable H, for rollouts.
@@ -169,8 +169,8 @@ class PixelHNN(nn.Module):
             draws: Nothing.
 
         Returns:
-            `loss`; `error`, the mean squared error a value of the decoded frames; `canonical` and
-            `dynamics`, the other two terms before they are weighed.
+            `loss`; `error`, the mean squared error per value of the decoded frames; `canonical`
+            and `dynamics`, the other two terms before weighting.
         """
         s = self.settings
         now, after = stacked(batch["image"][:, :-1]), stacked(batch["image"][:, 1:])
@@ -213,7 +213,7 @@ class PixelHNN(nn.Module):
             z: The state there.
             forward: Frames after it.
             backward: Frames before it.
-            speed: Frames are so many of the data's apart.
+            speed: Time between frames, in units of the data's.
 
         Returns:
             The rollout in chronological order; of the frames that a state decodes to, the first.

@@ -53,14 +53,14 @@ def draw(material: Material) -> Drawing:
     growth = 1 + DT**2 * K / M
     caption = (
         f"A square of initial states of the harmonic oscillator (`mass_spring`, m = {M:g}, "
-        f"k = {K:g}) after 0, 4, 8, … steps of {DT:g}, the step of the paper's models; grey, "
-        "exact orbits. Leapfrog is symplectic and keeps the area; explicit Euler multiplies it "
-        f"by 1 + dt² k/m = {growth:.4f} a step. After {STEPS} steps the area has become "
-        f"{ends['leapfrog'][0]:.6f} times its first value with leapfrog and "
+        f"k = {K:g}) after 0, 4, 8, … steps of {DT:g}, the step of the paper's models; grey: "
+        "exact orbits. Leapfrog is symplectic and preserves the area; explicit Euler multiplies "
+        f"it by 1 + dt² k/m = {growth:.4f} per step. After {STEPS} steps the area is "
+        f"{ends['leapfrog'][0]:.6f} times its initial value with leapfrog and "
         f"{ends['euler'][0]:.3f} times with Euler (expected: {growth**STEPS:.3f}); the mean "
-        f"energy of the states varies by {ends['leapfrog'][1]:.2g} of its first value with "
+        f"energy of the states varies by {ends['leapfrog'][1]:.2g} of its initial value with "
         f"leapfrog and by {ends['euler'][1]:.3g} with Euler. Simulated by `physim.simulate`; no "
-        "model is involved. [accuracy.md](../accuracy.md) has the same for every integrator."
+        "model is involved. [accuracy.md](../accuracy.md) shows the same for every integrator."
     )
     return Drawing(drawn, caption)
 

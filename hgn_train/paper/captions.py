@@ -10,15 +10,15 @@ from hgn_train.paper import runs
 from hgn_train.paper.figure import Drawing, Figure
 
 PAGE = "README.md"
-HEAD = """# Figures of the HGN paper, made anew
+HEAD = """# Figures of the HGN paper, regenerated
 
 After Toth, Rezende, Jaegle, Racanière, Botev and Higgins (2019), "Hamiltonian Generative
-Networks", [arXiv 1909.13789](https://arxiv.org/abs/1909.13789), whose numbers they have. This page
+Networks", [arXiv 1909.13789](https://arxiv.org/abs/1909.13789), with its figure numbers. This page
 and its pictures are written by
 
     hgn-train figures
 
-and what they say about the paper stands in [paper.md](../paper.md).
+[paper.md](../paper.md) says what they show about the paper's claims.
 """
 
 

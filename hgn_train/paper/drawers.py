@@ -40,10 +40,10 @@ def explained(runs: Iterable[Run]) -> str:
     names = dict.fromkeys(name_of(run) for run in runs if run.need.model == "pixel-hnn")
     if not names:
         return ""
-    words = {"HNN": "with the authors' dense autoencoder", "HNN, convolutional": "with HGN's own"}
+    words = {"HNN": "with the authors' dense autoencoder", "HNN, convolutional": "with HGN's"}
     parts = " and ".join(words[name] for name in names)
     return (
-        f" HNN is that of Greydanus et al. (2019) on pixels, {parts}, trained on neighbouring "
+        f" HNN is the pixel model of Greydanus et al. (2019), {parts}, trained on consecutive "
         "frames and rolled out from the first ones."
     )
 

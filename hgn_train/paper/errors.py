@@ -20,7 +20,7 @@ PAPER = "Toth et al. (2019), HGN, leapfrog, autoencoding"
 
 
 def draw(material: Material) -> Drawing:
-    """A panel a system with the error of each frame, and the errors of whole rollouts below.
+    """One panel per system with the error of each frame, and the errors of whole rollouts below.
 
     Arguments:
         material: Of which the runs of models that draw frames count.
@@ -43,12 +43,12 @@ def draw(material: Material) -> Drawing:
     whole(lower.subplots(1, 1), there)
     runs = [run for some in there.values() for run in some.values()]
     caption = (
-        "Above, error of each frame of a rollout, the mean over training trajectories (dashed) "
+        "Above: error of each frame of a rollout, averaged over training trajectories (dashed) "
         "and test trajectories (solid), beside that of the average training image (dotted), "
-        "which is what a collapsed model draws. Shaded: the frames that HGN sees; it draws all "
-        "of them from the state that it infers. Below, the mean over all frames, with the "
-        "figures that the paper reports for HGN with leapfrog; these were measured on other "
-        "drawings of the same systems, so that they compare only roughly."
+        "which a collapsed model draws. Shaded: the frames that HGN sees; it draws all frames "
+        "from the state that it infers. Below: the mean over all frames, with the values that "
+        "the paper reports for HGN with leapfrog; these were measured on different drawings of "
+        "the same systems, so they are only roughly comparable."
     )
     caption += drawers.explained(runs) + "\n\n" + numbers(there)
     return Drawing(drawn, caption, runs)
@@ -70,7 +70,7 @@ def per_frame(axis: Any, runs: Mapping[str, Run]) -> None:
 
 
 def whole(axis: Any, there: Runs) -> None:
-    """Errors of whole rollouts, a group a system: training data paler, then test data."""
+    """Errors of whole rollouts, one group per system: training data paler, then test data."""
     models = [model for model in drawers.COLOURS if any(model in runs for runs in there.values())]
     slot = 0.8 / (len(models) + 1)
     for place, (name, runs) in enumerate(there.items()):
@@ -131,7 +131,7 @@ def numbers(there: Runs) -> str:
         reported = " / ".join(REPORTED[PAPER][SYSTEMS.index(system)]) if known else "–"
         rows.append([system, model, *errors, average, share, reported])
     head = ["system", "model", "train", "test", "average image", "share explained, test"]
-    return table([*head, "as reported, train / test"], rows)
+    return table([*head, "reported, train / test"], rows)
 
 
 FIGURE = Figure(5, "errors", "Error of each frame", draw, drawers.needs, ("hgn",))

@@ -75,7 +75,7 @@ class Material:
     """What figures are drawn from.
 
     Attributes:
-        data: Folder of the data sets `hgn/*`, one folder a system.
+        data: Folder of the data sets `hgn/*`, one folder per system.
         systems: Names of the systems that are shown.
         runs: Evaluated runs; of several that will do the first is shown.
     """

@@ -19,7 +19,7 @@ ARROWS, PATHS, POINTS, LEVELS = 40, 16, 400, 12
 
 
 def draw(material: Material) -> Drawing:
-    """A row a flow: target, samples, V, K, one leapfrog step, and the whole flow.
+    """One row per flow: target, samples, V, K, one leapfrog step, and the whole flow.
 
     Arguments:
         material: Of which the runs of NHF count.
@@ -40,13 +40,13 @@ def draw(material: Material) -> Drawing:
         axes[0].set_ylabel(f"{run.need.subject}, {run.need.preset}")
     caption = (
         "From left to right: Gaussian kernel estimates of the target and of samples of the flow, "
-        "on the same colours; the learned potential V(q) and kinetic energy K(p), of the last "
-        "Hamiltonian where the flow follows several; the last leapfrog step, arrows from where "
-        "it finds positions to where it leaves them; the whole flow, paths of positions from the "
-        "base (grey) to the data (coloured by the direction in which they start). V and K are in "
-        "the units of the standardised data.\n\nMean log-density of test points in nats: of one "
+        "on the same colour scale; the learned potential V(q) and kinetic energy K(p), of the "
+        "last Hamiltonian where the flow follows several; the last leapfrog step, arrows from "
+        "positions before it to positions after it; the whole flow, paths of positions from the "
+        "base (grey) to the data (coloured by the angle at which they start). V and K are in the "
+        "units of the standardised data.\n\nMean log-density of test points in nats: of one "
         "Gaussian, of the flow (a lower bound), of the target itself, and of a neural spline flow "
-        "with as many weights that was trained as long:\n\n" + numbers(runs)
+        "with as many weights, trained as long:\n\n" + numbers(runs)
     )
     return Drawing(drawn, caption, runs)
 
@@ -72,7 +72,7 @@ def numbers(runs: Sequence[Run]) -> str:
         gap = plus_minus(test, "gap", "gap_error") if "gap" in test else "–"
         cells += [gap, f"{spline['log_prob']:.3f}" if spline else "–"]
         rows.append(cells)
-    head = ["density", "preset", "one Gaussian", "NHF, bound", "the target's own", "below it"]
+    head = ["density", "preset", "one Gaussian", "NHF, bound", "target", "gap"]
     return table([*head, "spline flow"], rows)
 
 

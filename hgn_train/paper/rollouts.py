@@ -48,14 +48,14 @@ def draw(material: Material) -> Drawing:
     shown = min(COLUMNS, network["frames"])
     caption = (
         f"A training and a test trajectory of {run.need.subject}, {shown} of "
-        f"{network['frames']} frames; of those stored with the evaluation, the ones that move "
-        f"most. HGN sees the first {network['inference_frames']} frames. Reconstruction: its "
-        "rollout from the inferred state, over the same times. Then for the test trajectory, "
-        "each below what the simulator gives: backward in time from the inferred state, beyond "
-        "the first frame; with time steps twice and half as long. "
+        f"{network['frames']} frames: of those stored with the evaluation, the ones with the "
+        f"most motion. HGN sees the first {network['inference_frames']} frames. Reconstruction: "
+        "its rollout from the inferred state, over the same times. Then, for the test "
+        "trajectory, each below the simulator's frames: backward in time from the inferred "
+        "state, beyond the first frame; with the time step doubled and halved. "
     )
     if len(runs) > 1:
-        caption += "Last, the same trajectory by HNN."
+        caption += "Last: the same trajectory by HNN."
         caption += drawers.explained(runs)
     else:
         caption += "No run of a pixel HNN was given."
@@ -111,10 +111,10 @@ def numbers(runs: Sequence[Run]) -> str:
     extra = {run.results["beyond"]["extra"] for run in runs if "beyond" in run.results}
     further = " and ".join(map(str, sorted(extra))) or "no"
     text = (
-        "Share explained of test rollouts at other speeds, and of the frames before and after "
-        f"those trained on ({further} each way), against the simulator; variance of the learned H "
-        "along a rollout, and its deviation there over that between rollouts; R² of the true "
-        "state from the latent one:\n\n"
+        "Share explained, against the simulator, of test rollouts at other speeds and of the "
+        f"frames before and after those trained on ({further} each way); variance of the learned "
+        "H along a rollout, and its standard deviation there divided by that between rollouts; "
+        "R² of the true state from the latent one:\n\n"
     )
     return text + table(HEAD, rows)
 

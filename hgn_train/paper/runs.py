@@ -47,7 +47,7 @@ def _run(path: Path) -> Run:
     except (OSError, ValueError, KeyError, TypeError):
         seed = None
     if not isinstance(seed, int):
-        raise PhysimError(f"{path}: damaged; `hgn-train evaluate {path.parent}` makes it anew")
+        raise PhysimError(f"{path}: damaged; `hgn-train evaluate {path.parent}` remakes it")
     return Run(path.parent, need, results)
 
 
@@ -108,7 +108,7 @@ def command(run: Run) -> str:
 
 
 def fit(run: Run) -> list[str]:
-    """The words of a training on a data set, or on the target of a flow."""
+    """The words of a run on a data set, or on the target of a flow."""
     model, data = run.need.model, run.settings["data"]
     option = "--target" if model == "nhf" else "--data"
     out = f"runs/{run.need.folder}"

@@ -14,7 +14,7 @@ NAMES = {"mixture": "fitted prior", "normal": "N(0, 1)"}
 
 
 def draw(material: Material) -> Drawing:
-    """A block of rows a system: samples of the fitted prior, then of N(0, 1).
+    """A block of rows per system: samples of the fitted prior, then of N(0, 1).
 
     Arguments:
         material: Of which the runs of HGN count.
@@ -44,9 +44,9 @@ def draw(material: Material) -> Drawing:
         for run in runs
     )
     caption = (
-        "New trajectories, one a row, ten frames of each: the first "
-        f"{ROWS['mixture']} and {ROWS['normal']} samples, not chosen. A latent variable is drawn "
-        "from the mixture of Gaussians that was fitted to the posteriors of the training data, "
+        "New trajectories, one per row, ten frames each: the first "
+        f"{ROWS['mixture']} and {ROWS['normal']} samples, unselected. A latent variable is drawn "
+        "from the mixture of Gaussians fitted to the posteriors of the training data, "
         "or from N(0, 1) as in the paper, rolled out along the learned Hamiltonian and decoded. "
         "Mean squared distance × 1e4 of a sampled frame to the nearest training frame, fitted "
         f"prior and N(0, 1): {distances}."

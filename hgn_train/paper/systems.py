@@ -22,7 +22,7 @@ State = Callable[[float, float], Plane]
 
 
 def draw(material: Material) -> Drawing:
-    """A row a system: level sets with trajectories on them, and what the data shows of them.
+    """One row per system: level sets with trajectories on them, and what the data shows of them.
 
     Arguments:
         material: Of which the data and the systems count.
@@ -48,13 +48,12 @@ def draw(material: Material) -> Drawing:
         axes[0].set_title(name, loc="left")
         page.frames(axes[1], strips, [f"trajectory {k}" for k in SHOWN], 10)
     caption = (
-        "Left, level sets of the true Hamiltonian, with the stored states of trajectories of "
-        "the data set on them (dots). For the bodies the plane is that of motions that stay a "
-        "regular polygon: r is the distance of a body from the centre, p_r its radial momentum, "
-        "at the angular momentum of the circular orbit in the middle of the range of radii; the "
-        "dots are simulated from such states. Shaded: the initial states of the data (for the "
-        "bodies: their radii). Right, ten of the frames of the first two training trajectories."
-        " The data "
+        "Left: level sets of the true Hamiltonian, with stored states of data set trajectories "
+        "on them (dots). For the bodies, the plane shows motions that remain a regular polygon: "
+        "r is the distance of a body from the centre, p_r its radial momentum, at the angular "
+        "momentum of the circular orbit at the middle of the radius range; the dots are "
+        "simulated from such states. Shaded: the initial states of the data (for the bodies: "
+        "their radii). Right: ten frames each of the first two training trajectories. The data "
         "sets are the recipes "
         + "; ".join(f"{', '.join(same)}, {facts}" for facts, same in described.items())
         + "."
@@ -63,7 +62,7 @@ def draw(material: Material) -> Drawing:
 
 
 def opened(folder: Path, name: str, spare: Path) -> Any:
-    """The data set, or the first trajectories of it made anew: they depend on nothing else.
+    """The data set, or its first trajectories made again: they depend on nothing else.
 
     Arguments:
         folder: Where the data set is, if it is there.

@@ -1,7 +1,7 @@
 """Runs that figures need and nobody has made: rendered, trained and evaluated, some at a time.
 
 Each is made by commands of `hgn-train` in a process of its own, so that what is made can be made
-again by hand, and so that a training that was stopped goes on when the command is given again.
+again by hand, and so that an interrupted run resumes when the command is given again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MINUTES: dict[str, dict[str, dict[str, int]]] = {
     "nhf": {preset: dict.fromkeys(DENSITIES, 1) for preset in ("paper", "small")},
     "pixel-hnn": {preset: dict.fromkeys(SYSTEMS, 3) for preset in ("small", "small-conv")},
 }
-"""About how long a training takes on one core, by model, preset and subject; beside HGN's own."""
+"""About how long a run takes on one core, by model, preset and subject, except for HGN's."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Training:
 
     @property
     def minutes(self) -> float:
-        """About how long it takes on one core, evaluation included; 0 where nobody knows."""
+        """About how long it takes on one core, evaluation included; 0 if unknown."""
         preset, subject = self.preset, self.need.subject
         if self.need.model == "hgn":
             about = minutes(preset, subject)
@@ -62,7 +62,7 @@ class Training:
         return about and about + 1
 
     def commands(self) -> list[list[str]]:
-        """The commands that make it, or go on with it."""
+        """The commands that make it, or resume it."""
         out, started = str(self.out), (self.out / "checkpoints" / checkpoint.LAST).is_file()
         if self.need.model == "hgn":
             words = ["auto", "--system", self.need.subject, "--preset", self.preset, "--quiet"]
@@ -101,7 +101,7 @@ def check_data(folder: Path, systems: Iterable[str], made: Iterable[str]) -> Non
     """Refuse a folder that does not hold the data sets that are to be shown.
 
     Arguments:
-        folder: Of the data sets, one folder a system.
+        folder: Of the data sets, one folder per system.
         systems: That are shown.
         made: Those whose data need not be there, as they are made.
 
@@ -216,7 +216,7 @@ class Worker:
         self.training = self.process = None
 
     def stop(self) -> None:
-        """Let a training save itself, and wait for it."""
+        """Let a run save itself, and wait for it."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait()

@@ -37,7 +37,7 @@ OF_SYSTEM: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
 
 
 def duration(preset: str, system: str) -> str:
-    """About how long a training of HGN takes on a CPU, or what will show it."""
+    """About how long an HGN run takes on a CPU, or what will show it."""
     about = minutes(preset, system)
     if not about:
         return "the progress bar shows the time left"
@@ -45,13 +45,13 @@ def duration(preset: str, system: str) -> str:
 
 
 def minutes(preset: str, system: str) -> float:
-    """About how many a training of HGN takes on one core, as it computes; 0 where nobody knows."""
+    """About how many an HGN run takes on one core, in its precision; 0 if unknown."""
     in_bf16 = precision_of(torch.device("cpu")) == "bf16-mixed"
     return hgn.MINUTES.get(preset, {}).get(system, 0) * (1 if in_bf16 else hgn.IN_FLOAT32)
 
 
 def default(model: str) -> str:
-    """The preset that a model takes where none is named: the light one, if it has one."""
+    """The default preset of a model: the light one, if it has one."""
     return "small" if "small" in PRESETS[models.find(model).name] else "paper"
 
 
@@ -100,7 +100,7 @@ def settings_of(
 
 
 def changes(settings: Mapping[str, Any], system: str) -> dict[str, Any]:
-    """What a run has otherwise than its preset says now; left to the device, bf16 is usual.
+    """Settings in which a run differs from its preset now; left to the device, bf16 is usual.
 
     Arguments:
         settings: Settings of the run, as its folder keeps them.

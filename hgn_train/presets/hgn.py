@@ -143,7 +143,7 @@ MINUTES: dict[str, dict[str, int]] = {
     "small": {"mass_spring": 2, "pendulum": 13, "two_body": 11, "three_body": 10},
     "long": {"pendulum": 40, "two_body": 40},
 }
-"""About how long a training takes on one core of a current server, for the sentence of `auto`."""
+"""About how long a run takes on one core of a current server, for the sentence of `auto`."""
 
 IN_FLOAT32 = 2.1
 """How many times as long it takes on one of a server without bf16."""

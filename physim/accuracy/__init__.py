@@ -1,1 +1,1 @@
-"""How true the ground truth is: the studies behind `docs/accuracy.md`."""
+"""Accuracy of the ground truth: the studies behind `docs/accuracy.md`."""

@@ -1,4 +1,4 @@
-"""What must be conserved: energy, the symplectic form, momenta, the way back."""
+"""What must be conserved: energy, the symplectic form, momenta, reversibility."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from physim.systems.system import System
 def energy_errors(
     method: Integrator, system: System, states: States, dt: float, checkpoints: tuple[int, ...]
 ) -> dict[int, float]:
-    """Worst |H/H₀ − 1| over so many steps, one step a frame.
+    """Worst |H/H₀ − 1| over given numbers of steps, one step per frame.
 
     Arguments:
         method: The method.
@@ -84,7 +84,7 @@ def symplectic_defect(method: Integrator, system: System, states: States, dt: fl
 def return_error(
     method: Integrator, system: System, states: States, dt: float, steps: int
 ) -> float:
-    """How far from the start a trajectory is after so many steps forward and as many back.
+    """Distance of a trajectory from its start after some steps forward and as many back.
 
     Arguments:
         method: The method.

@@ -167,7 +167,7 @@ def _cost(plt: Any, full: bool) -> Any:
                 color=colour,
             )
         axis.set_title(name)
-        axis.set_xlabel("µs a trajectory of 30 frames, one core")
+        axis.set_xlabel("µs per trajectory of 30 frames, one core")
     axes[0].set_ylabel("worst |H/H₀ − 1|")
     figure.legend(handles.values(), handles, loc="outside right center")
     return figure

@@ -47,7 +47,7 @@ def _truth(full: bool) -> Table:
     """Conserved quantities of the default data sets."""
     table = Table(
         "truth",
-        "Conserved quantities over 30 frames, worst of a data set, default integrator",
+        "Conserved quantities over 30 frames, worst in each data set, default integrator",
         [
             "data set",
             "integrator",
@@ -56,7 +56,7 @@ def _truth(full: bool) -> Table:
             "momentum",
             "angular momentum",
             "Laplace–Runge–Lenz",
-            "closest at a frame",
+            "closest distance at a frame",
         ],
     )
     n = 10_000 if full else 1000
@@ -184,7 +184,7 @@ def _structure(full: bool) -> Table:
     table = Table(
         "structure",
         "‖MᵀJM − J‖ of one step of 0.1, and distance from the start after 100 steps of 0.05 "
-        "forward and 100 back; worst of all systems that fit",
+        "forward and 100 back; worst over all applicable systems",
         ["integrator", "symplectic", "‖MᵀJM − J‖", "reversible", "there and back"],
     )
     for method in methods():
@@ -228,7 +228,7 @@ def _solvers(full: bool) -> Table:
     table = Table(
         "solvers",
         "Largest difference in a stored coordinate at any of 30 frames, from SciPy over "
-        f"{n} trajectories of a data set, from mpmath over the one that SciPy differs most on",
+        f"{n} trajectories per data set, from mpmath for the one on which SciPy differs most",
         ["data set", "integrator", "SciPy DOP853, rtol 1e-13", "mpmath, Taylor, 22 digits"],
     )
     for system in all_systems():
@@ -255,12 +255,12 @@ def _costs(full: bool) -> Table:
     """Error against cost."""
     table = Table(
         "cost",
-        "30 frames of the default set, parameters of the paper, on one core",
+        "30 frames of the default set, paper parameters, on one core",
         [
             "system",
             "integrator",
-            "steps a frame",
-            "µs a trajectory",
+            "steps per frame",
+            "µs per trajectory",
             "energy error",
             "state error",
         ],

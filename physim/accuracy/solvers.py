@@ -1,4 +1,4 @@
-"""The default integrators against solvers that are not ours: SciPy's and mpmath's."""
+"""The default integrators against independent solvers: SciPy's and mpmath's."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def drawn(system: System, n: int, paper: bool = False, seed: int = 0) -> States:
         system: Whose sampler.
         n: How many.
         paper: With the parameters of the HGN paper rather than random ones.
-        seed: What they follow from.
+        seed: Their seed.
 
     Returns:
         The states.
@@ -258,8 +258,8 @@ def cost(
         method: The method.
         system: What it integrates.
         states: From where.
-        substeps: Steps a frame.
-        repeats: The best time of so many counts.
+        substeps: Steps per frame.
+        repeats: The best time of this many counts.
 
     Returns:
         Time and errors.

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 SAMPLE = 2000
-"""Trajectories of a split whose energies are looked at."""
+"""Trajectories per split whose energies are examined."""
 
 SAMPLE_BYTES = 200 * 30 * 32 * 32 * 3
-"""Pixels of a split that are looked at, at least one trajectory."""
+"""Pixels per split that are examined, at least one trajectory."""
 
 
 _AXES = """\
@@ -101,12 +101,12 @@ def text(dataset: Dataset) -> str:
         "## Figures\n",
         _figures(dataset),
         "## In each file\n",
-        "HDF5, no plug-in needed. Arrays at the root, first axis the trajectory.\n",
+        "HDF5, no plug-in needed. Arrays at the root; the first axis is the trajectory.\n",
         _arrays(_filled(dataset)[0]),
         _AXES,
         "## Load it\n",
         _LOADING,
-        "## Make it again\n",
+        "## Reproduce it\n",
         _AGAIN,
         _versions(dataset.manifest.versions),
         "## Sources\n",
@@ -138,13 +138,13 @@ def _friction(friction: float, dt: float) -> str:
         return ""
     grows = "; from frame to frame, backward in time, it grows" if dt < 0 else ""
     return (
-        f"Friction: dp/dt = −∂H/∂q − c ∂H/∂p with c = {friction:g}, so that the energy falls at "
+        f"Friction: dp/dt = −∂H/∂q − c ∂H/∂p with c = {friction:g}, so the energy falls at "
         f"the rate c ‖∂H/∂p‖²{grows}.\n"
     )
 
 
 def _parameters(dataset: Dataset) -> str:
-    """Parameters with what they are drawn from and what came out."""
+    """Parameters with their distributions and the values drawn."""
     drawn = dataset.recipe.parameters
     rows = []
     for parameter in dataset.system.parameters:
@@ -208,8 +208,8 @@ def _figures(dataset: Dataset) -> str:
     average = 1e4 * average_image(dataset)
     rows.append(("pixel MSE × 10⁴ of the average image", f"{average:.3g}"))
     note = (
-        "\nThe last row is what a model reaches that always answers with the mean of the training "
-        "frames: a reconstruction error says little without it.\n"
+        "\nThe last row is the error of a model that always predicts the mean training frame: a "
+        "reconstruction error says little without it.\n"
     )
     return table(("figure", "value"), rows) + note
 
@@ -218,10 +218,10 @@ def average_image(dataset: Dataset) -> float:
     """Mean squared error of the mean training frame on test frames, pixels in 0…1.
 
     Arguments:
-        dataset: An open data set with a training split; the first frames of it are looked at.
+        dataset: An open data set with a training split; its first frames are used.
 
     Returns:
-        What a model reaches that always draws the same image.
+        The error of a model that always draws that image.
     """
     n = max(1, SAMPLE_BYTES // dataset.recipe.trajectory_bytes)
     train = dataset.splits["train"].image[:n]

@@ -1,4 +1,4 @@
-"""The card of a family: a folder with one data set a recipe, such as `hgn`."""
+"""The card of a family: a folder with one data set per recipe, such as `hgn`."""
 
 from __future__ import annotations
 

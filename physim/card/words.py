@@ -19,8 +19,8 @@ def front_matter(
     Arguments:
         name: Name of the data set.
         systems: Names of the systems, as tags.
-        total: Trajectories in all.
-        configs: Name of each configuration to its splits and where their files are.
+        total: Total number of trajectories.
+        configs: Name of each configuration to its splits and the paths of their files.
 
     Returns:
         YAML between lines of dashes.
@@ -69,7 +69,7 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
     Arguments:
         header: Of the columns.
-        rows: As many cells each.
+        rows: Rows with as many cells.
 
     Returns:
         Lines of Markdown.
@@ -84,7 +84,7 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def apart(dt: float) -> str:
-    """How frames follow each other, in words.
+    """The spacing of frames, in words.
 
     Arguments:
         dt: Time between them.
@@ -100,7 +100,7 @@ def apart(dt: float) -> str:
 
 
 def law(value: Any) -> str:
-    """What a recipe says of a parameter, in words: `1`, `0.5 … 1.5`, `0.1 … 1 (area)`.
+    """A parameter's entry in a recipe, in words: `1`, `0.5 … 1.5`, `0.1 … 1 (area)`.
 
     Arguments:
         value: A number, a law with its bounds, or a list of these.

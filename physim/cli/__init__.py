@@ -1,4 +1,4 @@
-"""The command line `physim`: a command a file, loaded when it is called."""
+"""The command line `physim`: one file per command, loaded when it is called."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from physim.command_line import Commands, run
 COMMANDS = {
     "render": "Make a data set.",
     "systems": "List the systems, or the integrators, styles and recipes.",
-    "inspect": "Show what a data set holds.",
+    "inspect": "Show the contents of a data set.",
     "preview": "Draw a contact sheet, GIF or MP4 of a data set.",
     "report": "Write an HTML report of a data set.",
-    "verify": "Check every promise of a data set.",
-    "score": "Score predicted frames of any model.",
+    "verify": "Check that a data set is intact and correct.",
+    "score": "Score predicted frames from any model.",
     "export": "Write a data set in another format.",
     "check": "Run the accuracy study of the integrators.",
 }
@@ -40,14 +40,14 @@ def cli() -> None:
 def main() -> None:
     """Entry point of the console script.
 
-    The modules that a command loads make half a million objects that stay, among which it is no
-    use to look for garbage often; and a process that is done leaves at once, as taking compiled
-    kernels apart lasts a quarter of a second.
+    The modules that a command loads create half a million long-lived objects, so the garbage
+    collector runs rarely; and a finished process exits at once, as unloading compiled kernels
+    takes a quarter of a second.
     """
     gc.set_threshold(100_000)
     status = run(cli)
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+        with contextlib.suppress(OSError, ValueError):  # the reader is gone
             stream.flush()
     if "distributed" in sys.modules:  # which stops its own processes
         sys.exit(status)

@@ -1,4 +1,4 @@
-"""`physim check`: how true is the ground truth?"""
+"""`physim check`: how accurate is the ground truth?"""
 
 from __future__ import annotations
 

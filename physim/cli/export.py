@@ -14,18 +14,18 @@ import click
     "format_name",
     required=True,
     metavar="[npz|parquet|webdataset]",
-    help="What to write.",
+    help="Format to write.",
 )
 @click.option(
     "--out", "-o", required=True, type=click.Path(path_type=Path), help="Folder to write to."
 )
 @click.option("--quiet", is_flag=True, help="Print nothing.")
 def command(path: Path, format_name: str, out: Path, quiet: bool) -> None:
-    """Write a data set in another format: a folder a split, a file a shard.
+    """Write a data set in another format: one folder per split, one file per shard.
 
     \b
     npz         NumPy archives
-    parquet     tables, a row a trajectory (extra `export`)
+    parquet     tables, one row per trajectory (extra `export`)
     webdataset  tar files for streaming
 
     \b

@@ -1,4 +1,4 @@
-"""`physim inspect`: what a data set holds."""
+"""`physim inspect`: the contents of a data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from physim.command_line import size_text
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(path: Path, as_json: bool) -> None:
-    """Show what a data set holds: recipe, counts, sizes, ranges of parameters and energies.
+    """Show the contents of a data set: recipe, counts, sizes, parameter and energy ranges.
 
     \b
     Example:

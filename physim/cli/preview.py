@@ -16,21 +16,21 @@ import click
     type=click.Path(path_type=Path),
     help="The file to write: a contact sheet (.png), or trajectories in motion (.gif, .mp4).",
 )
-@click.option("--split", default="train", show_default=True, help="Which split.")
+@click.option("--split", default="train", show_default=True, help="Split to show.")
 @click.option(
     "--index",
     multiple=True,
     metavar="I|I:J",
-    help="A trajectory, or those from I up to J; repeatable.  [default: 0:8]",
+    help="A trajectory, or those from I up to, not including, J; repeatable.  [default: 0:8]",
 )
 @click.option(
-    "--columns", type=int, help="Frames in a row of a sheet, trajectories in one of a film."
+    "--columns", type=int, help="Frames per row of a sheet, or trajectories per row of a film."
 )
 @click.option(
-    "--scale", type=int, help="Pixels that a pixel becomes.  [default: frames of about 80]"
+    "--scale", type=int, help="Magnification of each pixel.  [default: frames of about 80]"
 )
 @click.option(
-    "--fps", type=float, default=20.0, show_default=True, help="Frames a second of a film."
+    "--fps", type=float, default=20.0, show_default=True, help="Frames per second of a film."
 )
 def command(
     path: Path,

@@ -36,26 +36,28 @@ def _complete_recipe(
 
 @click.command("render")
 @click.option(
-    "--system", shell_complete=_complete_system, help="What to simulate; see `physim systems`."
+    "--system", shell_complete=_complete_system, help="System to simulate; see `physim systems`."
 )
 @click.option(
     "--recipe",
     shell_complete=_complete_recipe,
-    help="A TOML file, a recipe that ships (such as hgn/two_body), or a data set to make again.",
+    help="A TOML file, a bundled recipe (such as hgn/two_body), or a data set to remake.",
 )
-@click.option("--n", type=int, help="Trajectories of the training split.  [default: 50000]")
+@click.option("--n", type=int, help="Trajectories in the training split.  [default: 50000]")
 @click.option(
-    "--n-test", type=int, help="Trajectories of the test split.  [default: a fifth of --n]"
+    "--n-test", type=int, help="Trajectories in the test split.  [default: a fifth of --n]"
 )
-@click.option("--name", help="What it is called.  [default: as the recipe, with what was changed]")
+@click.option(
+    "--name", help="Name of the data set.  [default: the recipe's, with what was changed]"
+)
 @click.option(
     "--out",
     help="Folder.  [default: datasets/<name>]",
 )
-@click.option("--seed", type=int, help="What all random numbers follow from.  [default: 0]")
-@click.option("--frames", type=int, help="Frames of a trajectory.  [default: 30]")
+@click.option("--seed", type=int, help="Seed of all random numbers.  [default: 0]")
+@click.option("--frames", type=int, help="Frames per trajectory.  [default: 30]")
 @click.option(
-    "--dt", type=float, help="Time between frames; below 0 for backward.  [default: 0.125]"
+    "--dt", type=float, help="Time between frames; negative for backward.  [default: 0.125]"
 )
 @click.option(
     "--resolution", type=int, help="Pixels in height and width, 8 … 1024.  [default: 32]"
@@ -75,19 +77,19 @@ def _complete_recipe(
     help="See `physim systems --integrators`.  [default: the system's most accurate]",
 )
 @click.option(
-    "--substeps", type=int, help="Equal steps a frame, for fixed-step integrators.  [default: 1]"
+    "--substeps", type=int, help="Equal steps per frame, for fixed-step integrators.  [default: 1]"
 )
 @click.option("--friction", type=float, help="c in dp/dt = −∂H/∂q − c ∂H/∂p.  [default: 0]")
-@click.option("--bodies", type=int, help="Number of bodies of n_body, 2 … 8.  [default: 4]")
+@click.option("--bodies", type=int, help="Number of bodies in n_body, 2 … 8.  [default: 4]")
 @click.option("--sampler", help="How initial states are drawn.  [default: the system's first]")
 @click.option("--style", help="See `physim systems --styles`.  [default: hgn]")
 @click.option(
-    "--colors", type=int, help="Draw colours at random out of so many.  [default: the style's own]"
+    "--colors", type=int, help="Number of colours to draw from.  [default: the style's own]"
 )
 @click.option(
     "--canvas-offset/--no-canvas-offset", default=None, help="Move the canvas at random."
 )
-@click.option("--half-width", type=float, help="Half the width of the world that a frame shows.")
+@click.option("--half-width", type=float, help="Half the width of the world shown in a frame.")
 @click.option("--store", multiple=True, metavar="derivatives", help="Store dq/dt and dp/dt too.")
 @click.option(
     "--scheduler", help="A Dask scheduler, tcp://host:8786, that makes the shards; or local."
@@ -110,8 +112,8 @@ def command(
     """Make a data set: a training and a test split of drawn trajectories.
 
     With no recipe, masses, lengths, stiffness and gravity are drawn at random for each trajectory;
-    the recipes hgn/<system> fix them to the values of the HGN paper. Called again with the same
-    settings, it goes on where it was stopped.
+    the recipes hgn/<system> fix them to the values of the HGN paper. Called again with the
+    same settings, it resumes an interrupted run.
 
     \b
     Example:
@@ -127,7 +129,7 @@ def command(
     given = load(recipe) if recipe else {}
     if system is not None and given.get("system", system) != system:
         raise RecipeError(
-            f"--system: got '{system}', but recipe '{recipe}' is about '{given['system']}'"
+            f"--system: got '{system}', but recipe '{recipe}' is for '{given['system']}'"
         )
     changes = {key: value for key, value in options.items() if value not in (None, ())}
     changes |= {"system": system} if system else {}
@@ -157,7 +159,7 @@ def command(
             )
         except (KeyboardInterrupt, SystemExit):
             progress.close()
-            click.echo(f"Stopped. The same command goes on where it was: {folder}", err=True)
+            click.echo(f"Stopped. Rerun the same command to resume: {folder}", err=True)
             raise
     if not quiet:
         click.echo(str(summary))
@@ -185,7 +187,7 @@ def _tables(param: tuple[str, ...], made: Recipe) -> tuple[dict[str, Any], dict[
 
 
 def _value(name: str, text: str) -> Any:
-    """A number, `{uniform = [lo, hi]}`, or a list of these (comma-separated, one a body)."""
+    """A number, `{uniform = [lo, hi]}`, or a list of these (comma-separated, one per body)."""
     from physim.errors import RecipeError
 
     if "," in text:
@@ -200,7 +202,7 @@ def _value(name: str, text: str) -> Any:
 
 
 class _Progress:
-    """A bar with trajectories a second and time left, and a word while kernels compile.
+    """A bar with trajectories per second and time left, and a message while kernels compile.
 
     Arguments:
         label: Of the bar.

@@ -22,7 +22,7 @@ import click
 def command(ctx: click.Context, path: Path, output: Path | None, verify: bool) -> None:
     """Write one self-contained HTML page about the data set PATH.
 
-    Exit status 1 if a promise of the data set does not hold; the page then says which.
+    Exit status 1 if the data set fails a check; the page then says which.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`physim score`: how good the predictions of any model are."""
+"""`physim score`: score the predictions of any model."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ import click
 @click.command("score")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.argument("predictions", type=click.Path(path_type=Path))
-@click.option("--split", default="test", show_default=True, help="Which split was predicted.")
-@click.option("--first", default=0, show_default=True, help="First trajectory predicted.")
+@click.option("--split", default="test", show_default=True, help="Predicted split.")
+@click.option("--first", default=0, show_default=True, help="First predicted trajectory.")
 @click.option(
-    "--start", default=0, show_default=True, help="First frame predicted; −60 is 60 before."
+    "--start",
+    default=0,
+    show_default=True,
+    help="First predicted frame; −60 is 60 before the stored ones.",
 )
-@click.option("--seen", default=5, show_default=True, help="Frames that the model was given.")
+@click.option("--seen", default=5, show_default=True, help="Number of frames given to the model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     path: Path, predictions: Path, split: str, first: int, start: int, seen: int, as_json: bool
 ) -> None:
-    """Score predicted frames, whatever made them.
+    """Score predicted frames of any model.
 
     PREDICTIONS is a .npy file, or an HDF5 file with the array `image`: (n, T, height, width, 3),
-    uint8 or numbers from 0 to 1. Frames beyond the stored ones are compared with what the
-    simulator draws there.
+    uint8 or numbers from 0 to 1. Frames beyond the stored ones are compared with the
+    simulator's.
 
     \b
     Example:

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--integrators", is_flag=True, help="List the integrators instead.")
 @click.option("--styles", is_flag=True, help="List the drawing styles instead.")
-@click.option(
-    "--recipes", "list_recipes", is_flag=True, help="List the recipes that ship instead."
-)
+@click.option("--recipes", "list_recipes", is_flag=True, help="List the bundled recipes instead.")
 def command(name: str | None, integrators: bool, styles: bool, list_recipes: bool) -> None:
     """List the systems with their Hamiltonians, parameters, defaults and ranges.
 

@@ -1,4 +1,4 @@
-"""`physim verify`: is a data set what it says?"""
+"""`physim verify`: is a data set what it claims to be?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 @click.command("verify")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--deep", is_flag=True, help="Draw all frames again and compare, not only a sample.")
+@click.option("--deep", is_flag=True, help="Redraw and compare all frames, not only a sample.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def command(ctx: click.Context, path: Path, deep: bool, as_json: bool) -> None:
@@ -37,7 +37,7 @@ def command(ctx: click.Context, path: Path, deep: bool, as_json: bool) -> None:
         energy = "" if error is None else f"; worst relative energy error {error:.1e}"
         click.echo(
             f"{path}: {result.shards:,} shards, {result.trajectories:,} trajectories, "
-            f"{result.made_again:,} of them made again{energy}"
+            f"{result.made_again:,} of them remade{energy}"
         )
         click.echo(result.verdict)
     ctx.exit(0 if result.ok else 1)

@@ -33,7 +33,7 @@ def draw(
         q: Coordinates, (..., d); `n_body` has as many bodies as are given, 2 to 8.
         params: Physical constants as in `simulate`: for all states, or for each of the first axis.
         style: `hgn`, `dm`, or a style of your own.
-        resolution: Pixels a side, 8–1024.
+        resolution: Side in pixels, 8 to 1024.
         colors: (bodies, 3) in 0…1; the style's own if left out.
         half_width: Half the width of the canvas in the world; the style's own if left out.
 

@@ -1,7 +1,7 @@
 """Other forms of a data set: a new one is one file and one line here.
 
 Each format is a function `(dataset, folder, progress) -> None` in the module named below, which is
-imported, with its library, when it is asked for.
+imported, with its library, when needed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ SOURCE = "manifest.source.json"
 """The manifest of the data set, in the folder of an export."""
 
 FORMATS = {
-    "npz": ("physim.export.npz", "One NumPy archive a shard, all arrays by name."),
-    "parquet": ("physim.export.parquet", "One Parquet file a shard, a row a trajectory."),
-    "webdataset": ("physim.export.webdataset", "Tar files, a sample a trajectory, for streaming."),
+    "npz": ("physim.export.npz", "One NumPy archive per shard, all arrays by name."),
+    "parquet": ("physim.export.parquet", "One Parquet file per shard, one row per trajectory."),
+    "webdataset": (
+        "physim.export.webdataset",
+        "Tar files, one sample per trajectory, for streaming.",
+    ),
 }
 """Name to (module, summary)."""
 
@@ -34,13 +37,13 @@ def export(
 ) -> Path:
     """Write a data set in another format.
 
-    A folder a split, a file a shard, named as the shard. Files are written under a temporary name
-    and appear whole; files that exist are replaced.
+    One folder per split, one file per shard, named like the shard. Files are written under a
+    temporary name and appear whole; existing files are replaced.
 
     Arguments:
         dataset: An open data set.
         format: One of `FORMATS`.
-        out: Folder, made where it does not exist.
+        out: Folder, created if it does not exist.
         progress: Called with the number of trajectories written so far.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Parquet: a row a trajectory, a column an array, for table tools.
+"""Parquet: one row per trajectory, one column per array, for table tools.
 
 Arrays with more axes than the trajectory's are flattened to lists of fixed size, `image` to one
 binary value of its raw bytes. Their shapes stand in the schema's metadata (JSON under the key
@@ -62,7 +62,7 @@ def write(dataset: Dataset, split: Split, rows: slice, path: Path) -> None:
 
 
 def _column(pa: object, kind: object, array: np.ndarray) -> object:
-    """An Arrow array with a row a trajectory."""
+    """An Arrow array with one row per trajectory."""
     import pyarrow
 
     if pyarrow.types.is_binary(kind):

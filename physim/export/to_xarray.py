@@ -1,4 +1,4 @@
-"""xarray: named dimensions, coordinates, units; nothing is read before it is asked for.
+"""xarray: named dimensions, coordinates, units; data are read only when needed.
 
 Where dask is installed the arrays are dask arrays with chunks along the trajectories; else
 xarray's own lazy indexing reads what is selected.

@@ -1,6 +1,6 @@
 """WebDataset: tar files that are read from front to back, over a network too.
 
-A sample a trajectory, an array a file. The key of a sample is its number with nine digits:
+One sample per trajectory, one file per array. The key of a sample is its number with nine digits:
 `000000017.image.npy` and so on, and `000000017.json` with the scalars (index, seed, parameters of
 one component).
 """

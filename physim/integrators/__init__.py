@@ -1,4 +1,4 @@
-"""The integrators, a file each or a file a family.
+"""The integrators, one file each or one file per family.
 
 Only names live here: an integrator's file, and with it Numba, is imported when it is looked up.
 """
@@ -33,7 +33,7 @@ INTEGRATORS: dict[str, str] = {
 """Name to the module that holds it, there under the name in capitals."""
 
 REFERENCE = "gauss_radau"
-"""The one that solves every system, with friction too, to the last digits."""
+"""The one that solves every system, with friction too, to machine precision."""
 
 
 @cache
@@ -64,7 +64,7 @@ def fitting(system: System, friction: float = 0.0) -> list[str]:
 
 
 def choose(system: System, name: str = "", friction: float = 0.0) -> Integrator:
-    """The integrator asked for, or the system's default where none is.
+    """The requested integrator, or the system's default if none is.
 
     Arguments:
         system: What is to be integrated.

@@ -1,6 +1,6 @@
 """The classical Runge–Kutta method of order 4.
 
-Four evaluations a step, for every Hamiltonian and with friction. Accurate over short times;
+Four evaluations per step, for every Hamiltonian and with friction. Accurate over short times;
 neither symplectic nor reversible, so that the energy of an oscillator decays steadily, by (ω
 dt)⁶/72 a step.
 

@@ -44,10 +44,10 @@ def save(
         dataset: An open data set.
         path: The file to write; its ending decides.
         split: Name of the split.
-        index: Numbers of the trajectories; the first eight where left out.
-        columns: Frames in a row of a sheet, trajectories in a row of an animation.
-        scale: Whole number of pixels that each pixel becomes; about 80 pixels a frame if left out.
-        fps: Frames a second of an animation.
+        index: Numbers of the trajectories; the first eight if omitted.
+        columns: Frames per row of a sheet, or trajectories per row of an animation.
+        scale: Magnification of each pixel, a whole number; about 80 pixels per frame if omitted.
+        fps: Frames per second of an animation.
 
     Raises:
         RecipeError: The ending, the split, a number or a setting does not fit; says what does.
@@ -99,7 +99,7 @@ def save(
 
 
 def _drawn_parameters(dataset: Dataset, split: str, number: int) -> str:
-    """Parameters that differ between trajectories, a line each, for a label."""
+    """Parameters that differ between trajectories, one line each, for a label."""
     row = dataset.splits[split].read(number, dataset.parameters)
     words = []
     for symbol in dataset.parameters:

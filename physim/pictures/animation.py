@@ -42,7 +42,7 @@ def gif(frames: np.ndarray, fps: float, scale: int = 1) -> bytes:
 
     Arguments:
         frames: (time, height, width, 3) uint8.
-        fps: Frames a second; GIF counts time in hundredths of a second.
+        fps: Frames per second; GIF counts time in hundredths of a second.
         scale: Whole number of pixels that each pixel becomes.
 
     Returns:
@@ -82,7 +82,7 @@ def _indexed(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _codes(page: np.ndarray) -> np.ndarray:
-    """One number a pixel, red · 2¹⁶ + green · 2⁸ + blue."""
+    """One number per pixel, red · 2¹⁶ + green · 2⁸ + blue."""
     red, green, blue = np.moveaxis(page.astype(np.uint32), -1, 0)
     return (red << 16) | (green << 8) | blue
 

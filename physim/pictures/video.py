@@ -16,7 +16,7 @@ def mp4(frames: np.ndarray, fps: float, path: Path, scale: int = 1) -> None:
 
     Arguments:
         frames: (time, height, width, 3) uint8.
-        fps: Frames a second.
+        fps: Frames per second.
         path: The file to write.
         scale: Whole number of pixels that each pixel becomes.
 

@@ -1,4 +1,4 @@
-"""A recipe: the whole description of a data set, from which it can be made again.
+"""A recipe: the whole description of a data set, from which it can be reproduced.
 
 A recipe is flat TOML that reads aloud, with two tables for what is drawn at random:
 

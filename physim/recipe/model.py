@@ -18,7 +18,7 @@ from physim.systems.parameters import Distribution
 from physim.systems.system import System
 
 AMOUNTS = ("n", "n_test", "seed", "store", "shard_size")
-"""What leaves a recipe the one that it is."""
+"""Keys that do not change a recipe's identity."""
 
 DERIVED = ("n_test", "integrator", "half_width", "shard_size")
 """What follows from the other settings where nothing is said of it."""
@@ -43,15 +43,15 @@ class Recipe(BaseModel):
     `Recipe.of` fills in what is left out, as `render` does with one that was made by hand.
 
     Attributes:
-        name: What the data set is called.
+        name: Name of the data set.
         system: Name of the system.
-        bodies: Number of bodies, where the system lets one choose (`n_body`).
+        bodies: Number of bodies, if the system has a choice (`n_body`).
         n: Trajectories of the training split.
         n_test: Trajectories of the test split.
-        seed: What all random numbers follow from.
+        seed: Seed of all random numbers.
         frames: Times at which a trajectory is stored and drawn.
-        dt: Time between frames; where it is below 0, frames run backward in time from the state
-            at time 0.
+        dt: Time between frames; if negative, frames run backward in time from the state at
+            time 0.
         integrator: Name of the integrator.
         substeps: Equal steps between frames, for integrators with a fixed step.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
@@ -59,13 +59,13 @@ class Recipe(BaseModel):
             frame, added before drawing; the clean states are stored too.
         style: Name of the drawing style.
         resolution: Height and width of a frame in pixels.
-        half_width: Half the width of the world that a frame shows.
-        colors: 0 for the style's own colours; else every trajectory draws its colours out of so
-            many.
-        canvas_offset: Whether the canvas is moved at random, a new offset a trajectory.
-        store: What to store besides: `derivatives`.
-        shard_size: Trajectories a file.
-        parameters: What each physical constant is drawn from, one entry a component.
+        half_width: Half the width of the world shown in a frame.
+        colors: 0 for the style's own colours; else the number of colours from which each
+            trajectory draws its own.
+        canvas_offset: Whether the canvas is moved at random, a new offset for each trajectory.
+        store: What to store in addition: `derivatives`.
+        shard_size: Trajectories per file.
+        parameters: What each physical constant is drawn from, one entry per component.
         initial: Name of the sampler, and what each of its settings is drawn from.
     """
 
@@ -133,9 +133,9 @@ class Recipe(BaseModel):
         Arguments:
             settings: Of the other; it need not be valid without the changes.
             source: Where they come from, named in errors.
-            changes: Settings that come before them, in the two tables entry by entry, unless
-                there is another sampler. How many trajectories there are, and how they lie in
-                files, is no change that counts; with a `name` of its own it keeps that.
+            changes: Settings that override them, in the two tables entry by entry, unless there is
+                another sampler. The number of trajectories and their distribution over files do
+                not count as changes; a `name` among them is kept.
 
         Returns:
             A recipe in which nothing is left to a default.
@@ -246,7 +246,7 @@ class Recipe(BaseModel):
         if self.trajectory_bytes > MAX_TRAJECTORY_BYTES:
             raise RecipeError(
                 f"frames: got {self.frames} of {self.resolution} × {self.resolution} pixels, "
-                f"expected at most {MAX_TRAJECTORY_BYTES // 2**20} MiB of pixels a trajectory"
+                f"expected at most {MAX_TRAJECTORY_BYTES // 2**20} MiB of pixels per trajectory"
             )
 
     def _filled(self) -> Recipe:

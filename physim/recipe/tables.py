@@ -1,6 +1,6 @@
 """The two tables of a recipe: what each constant, and each setting of a sampler, is drawn from.
 
-A value is a number, a range with a law, or a list of these, one a component.
+A value is a number, a range with a law, or a list of these, one per component.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def filled(
     """A table with every declared key, and each value as it is stored.
 
     Arguments:
-        given: What the recipe says.
-        declared: What there is to be said.
+        given: Entries of the recipe.
+        declared: The possible entries.
         table: Its name, for errors.
 
     Raises:

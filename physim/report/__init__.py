@@ -1,4 +1,4 @@
-"""A data set as one HTML page that needs no network: what it is, in motion, and how true it is."""
+"""A data set as one HTML page that needs no network: contents, motion and accuracy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write(dataset: Dataset, path: Path, *, verify: bool = True) -> Verification 
             to say on the page what came out.
 
     Returns:
-        What the check found, if it was asked.
+        What the check found, if requested.
 
     Raises:
         RecipeError: The name does not end in .html.
@@ -57,7 +57,7 @@ def page(dataset: Dataset, verification: Verification | None = None) -> str:
 
     Arguments:
         dataset: An open data set.
-        verification: What `physim verify` found, if it was asked.
+        verification: What `physim verify` found, if requested.
 
     Returns:
         HTML.
@@ -148,7 +148,7 @@ def _figures(dataset: Dataset) -> str:
             f"{(recipe.frames - 1) * abs(recipe.dt):.4g}",
             f"units of time in {recipe.frames} frames",
         ),
-        (size_text(size), f"on disk, {raw / max(size, 1):.0f} times less than the pixels"),
+        (size_text(size), f"on disk, {raw / max(size, 1):.0f} times smaller than pixels"),
     ]
     if not recipe.friction:
         worst = max(shard.energy_error for shard in manifest.shards)
@@ -160,11 +160,11 @@ def _figures(dataset: Dataset) -> str:
 
 def _energy_lede(dataset: Dataset) -> str:
     if dataset.recipe.friction:
-        grows = " The frames run backward in time: in them it grows." * (dataset.recipe.dt < 0)
+        grows = " The frames run backward in time, so in them it grows." * (dataset.recipe.dt < 0)
         return f"With friction c the energy falls at the rate c ‖∂H/∂p‖².{grows}"
     return (
-        f"What the integrator, {dataset.recipe.integrator}, and double precision leave of the "
-        "conservation of energy in the stored states."
+        f"Energy conservation in the stored states, limited by the integrator, "
+        f"{dataset.recipe.integrator}, and double precision."
     )
 
 
@@ -176,7 +176,7 @@ def _checks(verification: Verification | None) -> str:
             '<p class="good">Verified when this page was made: '
             f"{verification.shards:,} files against their checksums, "
             f"{verification.trajectories:,} trajectories against their energies and parameters, "
-            f"{verification.made_again:,} of them made again and compared frame by frame. "
+            f"{verification.made_again:,} of them remade and compared frame by frame. "
             "Every promise holds.</p>"
         )
     found = "".join(

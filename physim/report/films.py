@@ -1,4 +1,4 @@
-"""Frames as films: one picture a trajectory that holds all frames, played by the page's script."""
+"""Films: one picture per trajectory with all its frames, played by the page's script."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from physim.report.svg import number
 FILMS = 12
 FRAMES = 240
 PIXELS = 40_000_000
-"""At most so many films, frames of each, and pixels in all."""
+"""Maximum number of films, frames of each, and pixels in all."""
 
 _SPACE = "\N{NO-BREAK SPACE}"
 

@@ -88,7 +88,7 @@ class DeferredFile:
             raise self.error
 
     def checksum(self) -> tuple[int, str]:
-        """Size and SHA-256 of what stands in the file."""
+        """Size and SHA-256 of the file's contents."""
         digest = hashlib.sha256()
         size = 0
         while piece := os.pread(self.descriptor, 2**20, size):
@@ -127,7 +127,7 @@ def write_text(path: Path, text: str) -> None:
 
     Arguments:
         path: Final name.
-        text: What stands in it, written as UTF-8.
+        text: Its contents, written as UTF-8.
 
     Raises:
         ShardError: It cannot be written; what was there before is untouched.
@@ -164,5 +164,5 @@ def write_error(path: Path, cause: BaseException) -> ShardError:
     reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
     return ShardError(
         f"{path}: cannot be written ({reason}); make room or choose another folder, "
-        "then go on with the same command"
+        "then rerun the same command to resume"
     )

@@ -4,7 +4,7 @@ A general compressor looks for the longest earlier match by hashing. Frames are 
 repeats is the pixel to the left, the row above, or the frame before, so that three comparisons a
 pixel find nearly everything that a hash finds, and the Huffman codes do the rest. The stream
 depends on the data and the arguments alone. (ISA-L, which is as fast, gives streams that differ in
-a few of a hundred chunks from thread to thread, so that a data set could not be made again bit for
+a few of a hundred chunks from thread to thread, so that a data set could not be reproduced bit for
 bit; zlib-ng and libdeflate are two to five times slower at the same size.)
 
 Every block is coded with its own Huffman codes (RFC 1951, block type 2), except that stretches

@@ -50,7 +50,7 @@ class EncodedArray:
     Attributes:
         dtype: Element type.
         row: Shape of one trajectory's part.
-        chunk: Trajectories a chunk.
+        chunk: Trajectories per chunk.
         head: Rows before the first whole chunk.
         chunks: Whole chunks, filtered.
         tail: Rows after the last whole chunk.
@@ -173,5 +173,5 @@ def _check(name: str, array: np.ndarray) -> None:
         )
     if array[:1].nbytes > layout.MAX_CHUNK_BYTES:
         raise ShardError(
-            f"array '{name}': {array[:1].nbytes} bytes a trajectory, expected at most 2 GiB"
+            f"array '{name}': {array[:1].nbytes} bytes per trajectory, expected at most 2 GiB"
         )

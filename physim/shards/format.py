@@ -24,7 +24,7 @@ LIBVER = ("v108", "v108")
 """HDF5 1.8 (2008) and later read the files."""
 
 CHUNK_LENGTHS: tuple[int, ...] = (50, 25, 10, 5, 2, 1)
-"""Trajectories a chunk; divisors of the block that a renderer makes at once."""
+"""Trajectories per chunk; divisors of the block that a renderer makes at once."""
 
 CHUNK_BYTES = 2**20
 """Raw size that a chunk of frames or states stays below, unless one trajectory is larger."""
@@ -104,14 +104,14 @@ ARRAYS = (
         "<u8",
         ("trajectory",),
         "1",
-        "Seed that all random numbers follow from, with split, index and attempt",
+        "Seed of all random numbers, together with split, index and attempt",
     ),
     Array(
         "attempt",
         "<i4",
         ("trajectory",),
         "1",
-        "How many times it was drawn again since it had left the canvas",
+        "How many times it was redrawn because it had left the canvas",
     ),
     Array(
         "q_drawn",
@@ -129,7 +129,7 @@ ARRAYS = (
         "<i4",
         ("trajectory", "body"),
         "1",
-        "Which colour of the hue wheel each body has",
+        "Index of each body's colour on the hue wheel",
         "optional",
     ),
     Array(
@@ -137,7 +137,7 @@ ARRAYS = (
         "<f8",
         ("trajectory", "axis"),
         "natural units",
-        "Where the centre of the canvas is, x and y",
+        "Centre of the canvas, x and y",
         "optional",
     ),
 )
@@ -147,12 +147,12 @@ PARAMETER = Array(
     "<f8",
     ("trajectory",),
     "natural units",
-    "A parameter of the system; with a second axis `component` where it has several values",
+    "A parameter of the system; with a second axis `component` if it has several values",
 )
 
 ATTRIBUTES = (
     Attribute("format", "string", f"`{FORMAT}`"),
-    Attribute("format_version", "integer", f"{FORMAT_VERSION}; see the rule of versions"),
+    Attribute("format_version", "integer", f"{FORMAT_VERSION}; see the rule on versions"),
     Attribute("generator", "string", "Program and version that made the file"),
     Attribute("system", "string", "Name of the system"),
     Attribute(
@@ -160,7 +160,7 @@ ATTRIBUTES = (
         "string",
         "Symbols of the parameters, separated by spaces; each is an array of that name",
     ),
-    Attribute("recipe", "string", "The recipe as JSON, from which the file can be made again"),
+    Attribute("recipe", "string", "The recipe as JSON, from which the file can be reproduced"),
     Attribute("split", "string", "Name of the split"),
     Attribute("shard", "integer", "Number of the shard in its split, from 0"),
     Attribute("first", "integer", "Number of the first trajectory in its split"),
@@ -204,7 +204,7 @@ def is_parameter(name: str) -> bool:
 
 
 def chunk_length(name: str, dtype: np.dtype, row: tuple[int, ...], n: int) -> int:
-    """Trajectories a chunk.
+    """Trajectories per chunk.
 
     Arguments:
         name: Name of the array.

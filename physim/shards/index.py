@@ -36,7 +36,7 @@ class ArrayIndex:
         name: Name of the array.
         dtype: Element type.
         row: Shape of one trajectory's part.
-        chunk: Trajectories a chunk.
+        chunk: Trajectories per chunk.
         offsets: Where each chunk begins in the file, (chunks,) int64.
         sizes: Compressed bytes of each chunk, (chunks,) int64.
         attributes: `dimensions`, `unit` and `description`.

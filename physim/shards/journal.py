@@ -1,7 +1,7 @@
 """The journal of a data set that is being made: recipe, versions, and which shards are whole.
 
 A line of JSON a finished shard, flushed to the disk, so that a renderer which is stopped at any
-moment goes on from there and can tell a whole shard from a damaged one. It is removed when the
+moment resumes from there and can tell a whole shard from a damaged one. It is removed when the
 manifest stands.
 """
 
@@ -52,7 +52,7 @@ class Journal:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ShardError(f"{self.path}: damaged ({error}); remove it to begin anew") from None
+            raise ShardError(f"{self.path}: damaged ({error}); remove it to start over") from None
 
     def begin(
         self, recipe: dict[str, Any], versions: dict[str, str], shards: Sequence[Shard] = ()
@@ -102,7 +102,7 @@ class Journal:
 
 
 def is_whole(folder: Path, shard: Shard) -> bool:
-    """Whether a shard stands in its folder as it was noted, to the last bit.
+    """Whether a shard is in its folder exactly as recorded, bit for bit.
 
     Arguments:
         folder: Folder of the data set.

@@ -28,12 +28,12 @@ class Shard(BaseModel):
         name: Path below the folder of the data set, `train/00000.h5`.
         split: Name of its split.
         first: Number of its first trajectory in the split.
-        trajectories: How many it holds.
+        trajectories: Number of its trajectories.
         bytes: Size of the file.
         sha256: Of the file.
-        energy_error: Largest |H/H₀ − 1| of a stored state, |H| where H₀ is 0; no meaning where
-            there is friction.
-        redrawn: Trajectories that left the canvas at first and were drawn again.
+        energy_error: Largest |H/H₀ − 1| of a stored state, |H| where H₀ is 0; meaningless with
+            friction.
+        redrawn: Trajectories that had left the canvas and were redrawn.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -54,13 +54,13 @@ class Manifest(BaseModel):
     Attributes:
         format: Always `physim-dataset`.
         format_version: Version of the manifest and of the shards.
-        recipe: The recipe, from which the set can be made again.
+        recipe: The recipe, from which the data set can be reproduced.
         seed: The recipe's seed.
-        versions: Of physim and of the libraries whose arithmetic or compression is in the files.
-        counts: Trajectories a split.
+        versions: Of physim and of the libraries whose arithmetic or compression made the files.
+        counts: Trajectories per split.
         shards: The files, split by split, in order.
-        made: For people: the largest `energy_error` of a shard, and how many trajectories were
-            `redrawn` in all.
+        made: For human readers: the largest `energy_error` of a shard, and the total number of
+            `redrawn` trajectories.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

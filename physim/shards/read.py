@@ -23,7 +23,7 @@ from physim.shards.unpack import BYTES_A_TASK, Task, run
 
 
 class Split:
-    """The trajectories of a split, over all of its shards; read when they are asked for.
+    """The trajectories of a split, over all of its shards; read when needed.
 
     `split.image[10:20]` reads frames, `split[3]` one trajectory as a dict, `split[10:20]` several.
 
@@ -154,7 +154,7 @@ class Split:
         """Go through the split in order.
 
         Arguments:
-            size: Trajectories a batch; the last one may have fewer.
+            size: Trajectories per batch; the last one may have fewer.
             names: Which arrays; all where None.
 
         Yields:

@@ -267,8 +267,8 @@ class ShardWriter:
 def _put_text(owner: h5py.HLObject, name: str, text: str) -> None:
     """A string of fixed length.
 
-    Those of variable length lie in a heap without a checksum, on which a damaged file can send the
-    HDF5 library round in circles.
+    Those of variable length lie in a heap without a checksum, where a damaged file can make the
+    HDF5 library loop forever.
     """
     data = text.encode()
     kind = h5py.string_dtype("utf-8", max(1, len(data)))

@@ -35,7 +35,7 @@ DEFAULT_BODIES = 4
 
 
 def bodies_of(name: str, numbers: int) -> int | None:
-    """How many bodies a state of so many positions has, where the system lets one choose."""
+    """Number of bodies in a state with that many positions, if the system has a choice."""
     bodies, rest = divmod(numbers, 2)
     chosen = SYSTEMS.get(name, ("", None))[1] == 0 and not rest and bodies in BODIES
     return bodies if chosen else None
@@ -66,7 +66,7 @@ def find(name: str, bodies: int | None = None) -> System:
         The system; the same object every time.
 
     Raises:
-        RecipeError: There is no such system, or it does not come with so many bodies.
+        RecipeError: There is no such system, or it does not support that many bodies.
 
     Example:
         >>> find("three_body").bodies

@@ -303,7 +303,7 @@ def dm_half_width(largest: Mapping[str, float]) -> float:
 
 @cache
 def n_body(name: str, bodies: int) -> System:
-    """The system of so many bodies.
+    """The system with a given number of bodies.
 
     Arguments:
         name: What it is called: `two_body`, `three_body` or `n_body`.

@@ -1,4 +1,4 @@
-"""Physical parameters and the distributions they are drawn from, one draw a trajectory."""
+"""Physical parameters and the distributions they are drawn from, one draw per trajectory."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Parameter:
         meaning: One or two words.
         default: What it is drawn from where the recipe says nothing.
         paper: Its value in the HGN paper.
-        components: How many independent values there are, such as one mass a body.
+        components: How many independent values there are, such as one mass per body.
         positive: Whether it must be above zero (else: zero or more).
     """
 

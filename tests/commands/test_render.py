@@ -359,7 +359,7 @@ def test_quiet_prints_nothing_and_the_summary_says_all(tmp_path, monkeypatch, ca
     lines = capsys.readouterr().out.splitlines()
     patterns = [
         r"two_body: 5 training and 1 test trajectories in datasets/two_body",
-        r"  size         [\d.]+ kB, \d+ times less than the pixels",
+        r"  size         [\d.]+ kB, \d+ times smaller than pixels",
         r"  time         [\d.]+ s, [\d,]+ trajectories/s",
         r"  energy       worst relative error [\d.]+e-1\d over 30 frames",
         r"  look at it   physim preview datasets/two_body -o two_body.gif",
@@ -431,7 +431,7 @@ def test_interrupt_stops_within_a_second_and_leaves_no_half_shard(tmp_path):
     _, message = child.communicate(timeout=20)
     assert time.monotonic() - began < 3  # one second, and a shared machine's share
     assert child.returncode == 130
-    assert "goes on where it was" in message
+    assert "Rerun the same command to resume" in message
     assert not [path for path in out.rglob("*") if path.suffix == ".part"]
     for path in out.rglob("*.h5"):
         with h5py.File(path) as file:

@@ -210,7 +210,7 @@ def test_arrays_are_those_of_the_recipe(copy):
 
     _rewrite(copy, change)
     said = "\n".join(str(finding) for finding in verify(copy).findings)
-    assert "array dq_dt: got no array, expected (4, 1) a trajectory" in said
+    assert "array dq_dt: got no array, expected (4, 1) per trajectory" in said
     assert "array image: got a shape (n, *(4, 8, 16, 3)), expected (4, 16, 16, 3)" in said
 
 

@@ -135,7 +135,7 @@ def test_auto_renders_trains_and_reports(tmp_path, capsys, monkeypatch):
     ]
     status, out, err = run(capsys, *words, "--out", "run")
     assert status == 0, err
-    assert "mass_spring, preset test, as asked" in out
+    assert "mass_spring, preset test, as requested" in out
     assert (tmp_path / "run" / "report.html").is_file()
     status, _, err = run(capsys, *words, "--out", "run", "--set", "steps=21")
     assert status == 2
@@ -182,7 +182,7 @@ BAD = {
     ),
     "fewer frames": (
         ["fit", "--data", "DATA", "--preset", "test", "--set", "frames=20", "--out", "OUT"],
-        "has 12 frames a trajectory",
+        "has 12 frames per trajectory",
     ),
     "another channel count": (
         ["fit", "--data", "DATA", "--preset", "test", "--set", "channels=1", "--out", "OUT"],
@@ -347,30 +347,30 @@ def test_a_damaged_checkpoint(tiny_run, tmp_path, capsys):
 
 
 DAMAGED = {
-    "no results": (["table"], "evaluation.json", "{", "`hgn-train evaluate RUN` makes it anew"),
+    "no results": (["table"], "evaluation.json", "{", "`hgn-train evaluate RUN` remakes it"),
     "other results": (
         ["table"],
         "evaluation.json",
         "[]",
-        "`hgn-train evaluate RUN` makes it anew",
+        "`hgn-train evaluate RUN` remakes it",
     ),
     "results of no run": (
         ["table"],
         "evaluation.json",
         '{"settings": {}}',
-        "`hgn-train evaluate RUN` makes it anew",
+        "`hgn-train evaluate RUN` remakes it",
     ),
     "no times": (
         ["evaluate", "--n", "8", "--extra", "2"],
         "timing.json",
         "{",
-        "only a new training makes it anew",
+        "only a new run remakes it",
     ),
     "no metrics": (
         ["evaluate", "--n", "8", "--extra", "2"],
         "metrics.jsonl",
         "{\n[]\n{}\n",
-        "only a new training makes it anew",
+        "only a new run remakes it",
     ),
     "no settings": (
         ["evaluate"],
@@ -402,7 +402,7 @@ def test_damaged_arrays(kept, evaluated, tmp_path):
     folder = shutil.copytree(evaluated, tmp_path / "run")
     path = folder / "evaluation.npz"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(PhysimError, match=rf"npz: damaged; `hgn-train evaluate {folder}` makes"):
+    with pytest.raises(PhysimError, match=rf"npz: damaged; `hgn-train evaluate {folder}` remakes"):
         load(folder)
 
 
@@ -433,7 +433,7 @@ def test_resuming_with_the_settings_of_the_run(tiny_data, tiny_run, tmp_path, ca
     for words in ([], own):
         status, out, err = run(capsys, "fit", "--resume", "--out", folder, *words)
         assert status == 0, err
-        assert "finished already, with 200 steps" in out
+        assert "already finished, with 200 steps" in out
 
 
 def test_resuming_is_about_what_is_said_alone(tiny_data, tmp_path, capsys):

@@ -173,7 +173,7 @@ def test_other_data_have_a_folder_of_their_own(judged_run, other_data, tmp_path,
     assert json.loads((other / "evaluation.json").read_text())["data"] == str(other_data / "stiff")
     page = (other / "report.html").read_text()
     assert str(other_data / "stiff") in page
-    assert "judged on" in page
+    assert "evaluated on" in page
     assert [one.folder for one in runs.found([folder.parent])] == [folder]
     assert run(capsys, "table", folder)[1] == table
     status, _, err = run(capsys, "table", other)

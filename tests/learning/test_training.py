@@ -291,5 +291,5 @@ def test_sigterm_of_a_command_saves_and_resumes(tiny_data, tmp_path):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
-    assert "stopped by SIGTERM; go on with --resume" in out
+    assert "stopped by SIGTERM; resume with --resume" in out
     assert checkpoint.read(run / "checkpoints" / checkpoint.LAST).step > 0
