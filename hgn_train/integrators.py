@@ -7,17 +7,17 @@ differentiated, compiled or captured as a whole.
 | integrator | order | symplectic | reversible | for H = T(p) + V(q) only | gradients per step |
 | --- | --- | --- | --- | --- | --- |
 | euler | 1 | no | no | no | 2 |
-| symplectic-euler | 1 | yes | no | yes | 2 |
+| symplectic_euler | 1 | yes | no | yes | 2 |
 | leapfrog | 2 | yes | yes | yes | 2 |
 | yoshida4 | 4 | yes | yes | yes | 6 |
 | rk4 | 4 | no | no | no | 8 |
-| midpoint | 2 | yes | yes | no | 16 |
+| implicit_midpoint | 2 | yes | yes | no | 16 |
 
 Of a joint H one evaluation gives both gradients, so that it needs half as many.
 
-*Reversible* means that a step of −dt undoes a step of dt. `midpoint` keeps both promises up to
-what its fixed-point iteration leaves, about (dt L / 2)^8 for a vector field of Lipschitz constant
-L.
+*Reversible* means that a step of −dt undoes a step of dt. `implicit_midpoint` keeps both promises
+up to what its fixed-point iteration leaves, about (dt L / 2)^8 for a vector field of Lipschitz
+constant L.
 """
 
 # ruff: noqa: UP037 - shapes are strings
@@ -198,7 +198,7 @@ def _midpoint(iterations: int) -> Step:
     return step
 
 
-def midpoint(iterations: int) -> Integrator:
+def implicit_midpoint(iterations: int) -> Integrator:
     """The implicit midpoint rule with another number of fixed-point iterations.
 
     Arguments:
@@ -208,7 +208,7 @@ def midpoint(iterations: int) -> Integrator:
     Returns:
         The integrator.
     """
-    return Integrator("midpoint", 2, True, True, False, _midpoint(iterations))
+    return Integrator("implicit_midpoint", 2, True, True, False, _midpoint(iterations))
 
 
 INTEGRATORS: dict[str, Integrator] = {
@@ -224,7 +224,7 @@ INTEGRATORS: dict[str, Integrator] = {
             Moves(((KICK, 1.0), (DRIFT, 1.0)), together=True),
         ),
         Integrator(
-            "symplectic-euler",
+            "symplectic_euler",
             1,
             True,
             False,
@@ -243,7 +243,7 @@ INTEGRATORS: dict[str, Integrator] = {
             Moves(tuple((way, c * share) for share in YOSHIDA4 for way, c in LEAPFROG.parts)),
         ),
         Integrator("rk4", 4, False, False, False, _rk4),
-        midpoint(8),
+        implicit_midpoint(8),
     )
 }
 

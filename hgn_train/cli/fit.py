@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NETWORK = {
     "inference_frames": "Frames seen by the encoder: all of a rollout, or the first few.",
-    "integrator": "euler, symplectic-euler, leapfrog, yoshida4, rk4, or midpoint for a joint H.",
+    "integrator": "euler, symplectic_euler, leapfrog, yoshida4, rk4 or implicit_midpoint.",
     "objective": "geco or elbo.",
     "beta": "Weight of the KL divergence in the elbo.",
     "kappa": "Error that GECO targets.",
@@ -188,7 +188,7 @@ def check_same(
 def implied(given: dict[str, Any]) -> dict[str, str]:
     """Settings that follow, in a new run, from the options that were used."""
     table = {"anchor": "middle"} if given.get("both_ways") else {}
-    return table | ({"integrator": "midpoint"} if given.get("joint") else {})
+    return table | ({"integrator": "implicit_midpoint"} if given.get("joint") else {})
 
 
 def said(given: dict[str, Any], changed: tuple[str, ...]) -> dict[str, str]:

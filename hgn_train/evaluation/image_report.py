@@ -93,8 +93,8 @@ def rows(results: Results) -> list[tuple[str, str]]:
     return table
 
 
-TOO_LARGE = "not asked of so large a state"
-TOO_FEW = "not asked of fewer than five test trajectories"
+TOO_LARGE = "not computed for so large a state"
+TOO_FEW = "not computed for fewer than five test trajectories"
 
 
 SAMPLES = {

@@ -337,7 +337,7 @@ def test_the_verdict_on_states(share, words):
 
 @pytest.mark.parametrize(
     ("largest", "n", "why"),
-    [(2, 8, "not asked of so large a state"), (128, 1, "not asked of fewer than five")],
+    [(2, 8, "not computed for so large a state"), (128, 1, "not computed for fewer than five")],
 )
 def test_what_cannot_be_asked_is_said(tmp_path, tiny_run, capsys, monkeypatch, largest, n, why):
     """In words in the report, with null in the JSON, which has no number for it."""

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 from hgn_train import integrators
 from hgn_train.hamiltonian import Joint, Separable, mlp_energy
-from hgn_train.integrators import INTEGRATORS, YOSHIDA4, midpoint, rollout
+from hgn_train.integrators import INTEGRATORS, YOSHIDA4, implicit_midpoint, rollout
 from physim.errors import PhysimError
 
 
@@ -48,7 +48,7 @@ def learned(separable=True):
 
 def exact(one):
     """The implicit rule solved to the last digit; the others as they are."""
-    return midpoint(40) if one.name == "midpoint" else one
+    return implicit_midpoint(40) if one.name == "implicit_midpoint" else one
 
 
 def state():
@@ -111,7 +111,7 @@ def test_forward_then_backward_returns(one):
     assert (qs[:, -1] - q).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("name", ["leapfrog", "midpoint"])
+@pytest.mark.parametrize("name", ["leapfrog", "implicit_midpoint"])
 def test_energy_error_falls_with_dt_squared(name):
     h, (q, p) = learned(), state()
     errors = []
@@ -143,7 +143,7 @@ def test_dt_may_differ_between_trajectories():
     assert (qs[0] - qs[1]).abs().max() > 0.01
 
 
-GRADIENTS = {"euler": 1, "rk4": 4, "midpoint": 8}
+GRADIENTS = {"euler": 1, "rk4": 4, "implicit_midpoint": 8}
 """Of a joint H a step, each of both q and p."""
 
 

@@ -25,7 +25,7 @@ VARIANTS = {
         "hamiltonian": (6, 6),
         "objective": "geco",
     },
-    "joint": {"separable": False, "integrator": "midpoint"},
+    "joint": {"separable": False, "integrator": "implicit_midpoint"},
     "joint-maps": {
         "state": "maps",
         "encoder": ((6,), (6,)),
@@ -45,7 +45,7 @@ VARIANTS = {
     "harmonic": {"harmonic": True},
     "moments": {"moments": 2},
     "standardize": {"standardize": True, "precise_encoder": True},
-    "harmonic-joint": {"harmonic": True, "separable": False, "integrator": "midpoint"},
+    "harmonic-joint": {"harmonic": True, "separable": False, "integrator": "implicit_midpoint"},
     "shuffle": {"decoder": ((8,),), "shuffle": 2},
 }
 

@@ -61,7 +61,7 @@ def assert_near(found, truth, most):
 
 
 @needs_compiler
-@pytest.mark.parametrize("integrator", ["euler", "leapfrog", "symplectic-euler", "yoshida4"])
+@pytest.mark.parametrize("integrator", ["euler", "leapfrog", "symplectic_euler", "yoshida4"])
 @pytest.mark.parametrize("form", FORMS)
 def test_kernels_do_what_plain_calls_do(form, integrator, monkeypatch, tmp_path):
     """To the rounding of float32, in states and every gradient, there and back."""
@@ -143,7 +143,7 @@ def test_a_processor_makes_plain_calls():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("integrator", ["euler", "leapfrog", "symplectic-euler", "yoshida4"])
+@pytest.mark.parametrize("integrator", ["euler", "leapfrog", "symplectic_euler", "yoshida4"])
 @pytest.mark.parametrize("preset", ["tuned", "paper", "small", "plus", "test"])
 def test_a_gpu_does_what_plain_calls_do(preset, integrator, monkeypatch):
     """At the sizes of the presets, more trajectories than the GPU has multiprocessors."""

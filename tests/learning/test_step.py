@@ -82,7 +82,7 @@ def doubled(case, monkeypatch):
     return model.double(), batch, {name: value.double() for name, value in draws.items()}
 
 
-@pytest.mark.parametrize("name", ["euler", "leapfrog", "symplectic-euler", "yoshida4"])
+@pytest.mark.parametrize("name", ["euler", "leapfrog", "symplectic_euler", "yoshida4"])
 @pytest.mark.parametrize("form", ["maps", "vector", "stiff"])
 def test_written_out_gradient_of_a_rollout_is_autograds(name, form):
     """In float64, in every weight and in both states, there and back, each with its own dt."""
