@@ -104,7 +104,8 @@ def check_fits(network: Any, source: Source) -> None:
         has, wants = getattr(source, name), getattr(network, name)
         if has != wants:
             raise PhysimError(
-                f"{source.folder}: has {name} {has}, but the model is made for {wants}"
+                f"{source.folder}: has {name} {has}, but the model is made for {wants}; a new one "
+                f"takes --set {name}={has}"
             )
     if source.frames < network.frames:
         raise PhysimError(
@@ -146,7 +147,8 @@ class Batches:
         self.n = trajectories or available
         if self.n > available:
             raise PhysimError(
-                f"trajectories: got {trajectories}, expected at most the {available} of the split"
+                f"trajectories: got {trajectories}, expected at most the {available} of the "
+                "split, or 0 for all"
             )
         if self.n < batch_size * world_size:
             raise PhysimError(

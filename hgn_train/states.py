@@ -71,7 +71,8 @@ class States:
         available = len(self.source.dataset.train)
         if n > available:
             raise PhysimError(
-                f"trajectories: got {n}, expected at most the {available} of the split"
+                f"trajectories: got {n}, expected at most the {available} of the split, "
+                "or 0 for all"
             )
         arrays = self.arrays("train", n or available)
         return Rows(arrays, device, batch_size, seed, 0, rank, world_size)
