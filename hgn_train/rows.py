@@ -41,7 +41,8 @@ class Rows:
         self.n = n or available
         if self.n > available:
             raise PhysimError(
-                f"trajectories: got {n}, expected at most the {available} rows to train on, or 0 for all"
+                f"trajectories: got {n}, expected at most the {available} rows to train on, "
+                "or 0 for all"
             )
         if self.n < batch_size * world_size:
             raise PhysimError(
