@@ -27,7 +27,7 @@ VALID_BELOW = 0.025
 AVERAGED = 2000
 """Training trajectories of the average image."""
 
-BYTES_OF_A_BLOCK = 2**26
+BYTES_OF_A_BLOCK = 2**24
 """Bytes of pixels of the predictions compared at a time."""
 
 
