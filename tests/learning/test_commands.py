@@ -239,7 +239,7 @@ BAD = {
     "a table in a folder": (["table", "--out", "/", "RUN"], "--out: got '/', which is a folder"),
     "a table that cannot be written": (
         ["table", "--out", "/proc/nm.md", "EVALUATED"],
-        "/proc/nm.md: cannot be written",
+        "/proc/nm: cannot be written",  # the folder of its pictures
     ),
     "a table without an ending": (
         ["table", "--out", "nm", "RUN"],

@@ -170,9 +170,8 @@ def test_figures_without_runs_and_the_page_of_old_ones(tiny_data, tmp_path, caps
         status, _, err = figures(capsys, *words, "--only", number)
         assert status == 0, err
     text = (tmp_path / "new" / "README.md").read_text()
-    assert (
-        text.index("Figure 4") < text.index("recipes `hgn/mass_spring`") < text.index("Figure 9")
-    )
+    recipes = "recipes `hgn/mass_spring+frames+resolution`, seed 0"
+    assert text.index("Figure 4") < text.index(recipes) < text.index("Figure 9")
     for number in (4, 9):
         picture = Image.open(tmp_path / "new" / paper.FIGURES[number].file).convert("RGB")
         assert len(picture.getcolors(1 << 24)) > 30

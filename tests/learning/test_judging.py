@@ -12,6 +12,7 @@ import physim
 from hgn_train import checkpoint, cli, evaluation, settings, train
 from hgn_train.evaluation import image_report, latents, state_report
 from hgn_train.evaluation.images import valid_part
+from hgn_train.evaluation.results import numbers
 from hgn_train.paper import runs
 from hgn_train.presets import settings_of
 from physim.command_line import run as run_command
@@ -243,7 +244,7 @@ def test_a_sample_has_as_many_states_as_frames(judged_run, tmp_path, capsys, fra
 
 def test_divergence_is_that_of_the_posteriors(judged_run):
     """By torch.distributions, of the first test trajectories."""
-    results = json.loads((judged_run / "evaluation.json").read_text())
+    results = numbers(judged_run)
     model, chosen, _ = checkpoint.load_model(judged_run, torch.device("cpu"))
     with h5py.File(next((physim.open(chosen.data).path / "test").glob("*.h5"))) as shard:
         images = torch.from_numpy(shard["image"][:16])
@@ -272,7 +273,7 @@ def test_a_posterior_that_equals_the_prior_is_named(tiny_data, tmp_path, capsys)
         checkpoint.write(path, saved)
     status, out, err = run(capsys, "evaluate", folder, *FEW)
     assert status == 0, err
-    results = json.loads((folder / "evaluation.json").read_text())
+    results = numbers(folder)
     assert results["splits"]["test"]["divergence"]["mean"] == pytest.approx(0, abs=1e-6)
     page = (folder / "report.html").read_text()
     for said in (out, page, image_report.lead(results)):
@@ -304,7 +305,7 @@ def test_a_model_that_does_not_sample_has_no_divergence(tiny_data, tmp_path):
     ],
 )
 def test_the_verdict_on_frames(judged_run, share, words):
-    results = json.loads((judged_run / "evaluation.json").read_text())
+    results = numbers(judged_run)
     results["splits"]["test"]["share_explained"] = share
     said = image_report.lead(results)
     assert words in said
