@@ -7,6 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import physim
@@ -42,6 +43,22 @@ def test_python_examples_run(folder, monkeypatch):
     assert "trajectory" in scope["named"].dims
 
 
+def test_the_page_on_scoring_runs(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    small = {"n": 20, "n_test": 10, "resolution": 8, "name": "hgn/pendulum"}
+    physim.render("hgn/pendulum", "datasets/hgn/pendulum", **small)
+    page = (ROOT / "docs" / "scoring.md").read_text()
+    scope: dict[str, object] = {}
+    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(example, scope)  # noqa: S102 - it is our own page
+    promised = re.search(r"\n    hgn/pendulum, test split.*?\n\n", page, re.DOTALL)[0]
+    texts = (promised.strip().splitlines(), capsys.readouterr().out.splitlines()[:5])
+    said, printed = ([re.sub(r"-?[\d.]+|\s+", "", line) for line in lines] for lines in texts)
+    assert said == printed
+    assert scope["q"].shape == (8, 150, 1)
+    assert scope["frames"].shape == (8, 150, 8, 8, 3)
+
+
 def test_commands_run(folder, monkeypatch, capsys):
     """At a small scale: `--n` is replaced, the rest stands as it does on the page."""
     monkeypatch.chdir(folder)
@@ -53,6 +70,8 @@ def test_commands_run(folder, monkeypatch, capsys):
     assert {shlex.split(command)[1] for command in commands} >= {"render", "systems", "verify"}
     for command in commands:
         words = re.sub(r"--n \d+", "--n 20 --frames 6 --overwrite", command)
+        if words.startswith("physim score"):
+            np.save("predictions.npy", physim.open("datasets/two_body").test.image[:2])
         assert run(cli, shlex.split(words)[1:]) == 0, command
     capsys.readouterr()
 
