@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hgn_train.evaluation.markdown import plus_minus, table
+from hgn_train.evaluation.markdown import plus_minus, table, training_time
 
 HEAD = [
     "target",
@@ -47,11 +47,6 @@ def cells(results: dict[str, Any]) -> list[str]:
     """The line of a run."""
     settings, training = results["settings"], results["training"]
     split, spline = results["splits"]["test"], results.get("spline_flow")
-    seconds = "–"
-    if "processor_seconds" in training:
-        seconds = f"{training['processor_seconds']:.0f} s of one core"
-        if training["threads"] != 1 or training["device"] != "cpu":
-            seconds = f"{training['seconds']:.0f} s on {training['device']}"
     other = "–"
     if spline:
         other = f"{spline['log_prob']:.3f} ({spline['parameters']:,} weights)"
@@ -63,7 +58,7 @@ def cells(results: dict[str, Any]) -> list[str]:
         str(settings["train"]["seed"]),
         f"{results['parameters']:,}",
         f"{training.get('steps', 0):,} × {settings['train']['batch_size']}",
-        seconds,
+        training_time(training),
         f"{split['gaussian']:.3f}",
         f"{split['bounds']['1']:.3f}",
         plus_minus(split, "log_prob"),

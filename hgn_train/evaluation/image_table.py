@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hgn_train.evaluation.markdown import SYSTEMS, plus_minus, row
+from hgn_train.evaluation.markdown import SYSTEMS, plus_minus, row, training_time
 from hgn_train.presets import changes
 
 REPORTED = {
@@ -120,19 +120,12 @@ def _name(results: dict[str, Any]) -> list[str]:
 def _cells(results: dict[str, Any]) -> list[str]:
     settings, splits = results["settings"], results["splits"]
     test, training = splits["test"], results["training"]
-    seconds = "–"
-    if "seconds" in training:
-        threads = training.get("threads")
-        seconds = f"{training['seconds']:.0f} s on {training.get('device', 'cpu')}"
-        seconds += f", {threads} thread{'s' * (threads > 1)}" if threads else ""
-    if training.get("device", "cpu") == "cpu" and "processor_seconds" in training:
-        seconds = f"{training['processor_seconds']:.0f} s of one core, {training['seconds']:.0f} s"
     return [
         *_name(results),
         f"{settings['network']['inference_frames']} of {settings['network']['frames']}",
         f"{results['parameters']:,}",
         f"{training.get('steps', 0):,} × {settings['train']['batch_size']}",
-        seconds,
+        training_time(training),
         f"{1e4 * test['average_image']:.2f}",
         f"{1e4 * test['oracle']:.2f}",
         *(plus_minus(splits[name], form=".2f", scale=1e4) for name in ("train", "test")),

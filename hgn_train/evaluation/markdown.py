@@ -46,6 +46,27 @@ def plus_minus(
     return text if math.isnan(spread) else f"{text} ± {format(spread, of_error or form)}"
 
 
+def training_time(training: Mapping[str, Any]) -> str:
+    """How long a training took: of one thread the processor's time, which other programs leave.
+
+    Arguments:
+        training: What a run says of it; nothing of time if it was not timed.
+
+    Example:
+        >>> facts = {"seconds": 130.0, "processor_seconds": 61.2, "threads": 1, "device": "cpu"}
+        >>> training_time(facts)
+        '61 s of one core'
+    """
+    if "seconds" not in training:
+        return "–"
+    device, threads = training.get("device", "cpu"), training.get("threads", 0)
+    if device != "cpu":
+        return f"{training['seconds']:.0f} s on {device}"
+    if threads == 1 and "processor_seconds" in training:
+        return f"{training['processor_seconds']:.0f} s of one core"
+    return f"{training['seconds']:.0f} s on cpu" + (f", {threads} threads" if threads else "")
+
+
 def place(system: str) -> int:
     """Where a system stands in a table; unknown ones come last."""
     return SYSTEMS.index(system) if system in SYSTEMS else len(SYSTEMS)
