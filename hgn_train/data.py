@@ -284,12 +284,13 @@ class TrajectoryWindows(torch.utils.data.Dataset[dict[str, Tensor]]):
         split: A split of an opened data set, such as `physim.open(folder).train`.
         frames: Length of a window; 0 for whole trajectories.
         stride: Frames between the starts of windows of one trajectory.
-        names: Arrays that an example holds.
+        names: Arrays that an example holds; numbers in float64 come in float32.
     """
 
     def __init__(
         self, split: Any, frames: int = 0, stride: int = 1, names: Sequence[str] = ("image",)
     ) -> None:
+        names = (names,) if isinstance(names, str) else tuple(names)
         length = split.image.shape[1]
         self.frames = frames or length
         if not 1 <= self.frames <= length:
@@ -302,24 +303,39 @@ class TrajectoryWindows(torch.utils.data.Dataset[dict[str, Tensor]]):
             if name not in split.names:
                 raise PhysimError(unknown("names", name, split.names))
         self.starts = range(0, length - self.frames + 1, stride)
-        self.split, self.names = split, tuple(names)
+        self.split, self.names = split, names
 
     def __len__(self) -> int:
         return len(self.split.image) * len(self.starts)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        row, window = divmod(index, len(self.starts))
-        start = self.starts[window]
-        example = {}
-        for name in self.names:
-            stored = getattr(self.split, name)
-            array = np.asarray(stored[row])
-            if is_series(stored):
-                array = array[start : start + self.frames]
-            example[name] = torch.from_numpy(tensor_ready(array).reshape(array.shape).copy())
-        return example
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Tensor]]:
+        """A batch, which a `DataLoader` asks for at once: each chunk is decoded once.
+
+        Arguments:
+            indices: Numbers of windows; below 0 from the end.
+
+        Returns:
+            An example each.
+
+        Raises:
+            IndexError: There is no such window.
+        """
+        outside = [index for index in indices if not -len(self) <= index < len(self)]
+        if outside:
+            raise IndexError(f"window {outside[0]} of {len(self)}")
+        places = [divmod(index % len(self), len(self.starts)) for index in indices]
+        read = self.split.read(np.array([row for row, _ in places], dtype=np.int64), self.names)
+        examples: list[dict[str, Tensor]] = [{} for _ in places]
+        for name, arrays in read.items():
+            series = is_series(self.split.array(name))
+            for example, array, (_, window) in zip(examples, arrays, places, strict=True):
+                start = self.starts[window]
+                part = array[start : start + self.frames] if series else np.asarray(array)
+                example[name] = torch.from_numpy(tensor_ready(part).reshape(part.shape).copy())
+        return examples
 
 
 def is_series(array: Any) -> bool:

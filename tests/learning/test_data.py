@@ -200,6 +200,23 @@ def test_windows_work_with_a_data_loader(split):
     np.testing.assert_array_equal(windows[1]["image"].numpy(), split.image[0][7:12])
 
 
+def test_windows_of_a_batch_are_those_alone(split):
+    """In any order, twice, and counted from the end."""
+    windows = TrajectoryWindows(split, frames=5, stride=7, names=("image", "q", "m", "index"))
+    numbers = [700, 3, 3, -1, 1023, 0]
+    for example, number in zip(windows.__getitems__(numbers), numbers, strict=True):
+        row, second = divmod(number % 1024, 2)
+        seen = slice(7 * second, 7 * second + 5)
+        np.testing.assert_array_equal(example["image"].numpy(), split.image[row][seen])
+        np.testing.assert_array_equal(example["q"].numpy(), np.float32(split.q[row][seen]))
+        assert example["index"] == row
+        assert example["m"] == pytest.approx(split.m[row])
+    assert TrajectoryWindows(split, names="index")[511]["index"] == 511
+    for outside in (1024, -1025):
+        with pytest.raises(IndexError, match=f"window {outside} of 1024"):
+            windows[outside]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
