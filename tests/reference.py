@@ -37,7 +37,7 @@ def hamiltonian(name, q, p, params, lib=np):
         height2 = height1 + l2 * (1 - lib.cos(q[1]))
         return top / bottom + m1 * g * height1 + m2 * g * height2
     if name not in ("two_body", "three_body", "n_body"):
-        raise NotImplementedError(f"write the H of {name} down here once more")
+        raise ValueError(f"write the H of {name} down here once more")
     n = len(q) // 2
     m, G = params[:n], params[n]
     total = sum((p[2 * i] ** 2 + p[2 * i + 1] ** 2) / (2 * m[i]) for i in range(n))
