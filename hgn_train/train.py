@@ -101,7 +101,8 @@ def fit(
     """
     fabric, settings = launched(settings, run, resume, accelerator, devices)
     t, cpu = settings.train, fabric.device.type == "cpu"
-    training = Training(settings, run, fabric, resume)
+    with threads(t.threads):  # first biases too are sums, which threads round in another order
+        training = Training(settings, run, fabric, resume)
     kernels = any(isinstance(part, nn.Conv2d) for part in training.model.modules())
     if cpu and kernels and not t.compile:
         with compiling(progress):
