@@ -2,8 +2,8 @@
 
     z ~ q(z | frames)        encoder, a diagonal Gaussian; prior N(0, 1)
     s = (q, p) = f_ψ(z)      the state at one frame, the anchor
-    (q_t, p_t)               leapfrog along H(q, p) = T(p) + V(q), forward and backward from the
-    anchor x_t = decoder(q_t)       positions alone are drawn
+    (q_t, p_t)               leapfrog along H(q, p) = T(p) + V(q), both ways from the anchor
+    x_t = decoder(q_t)       positions alone are drawn
 
 and the loss is λ (MSE − κ) + KL / N with GECO's λ, or MSE + β KL / N, where N is the number of
 pixel values in a rollout. With pixels from 0 to 1 and a Gaussian likelihood of deviation 1/√2, the
