@@ -19,13 +19,15 @@ def numbers(name: str, value: ArrayLike) -> np.ndarray:
         value: What was given for it.
 
     Returns:
-        A new float64 array.
+        A new float64 array, C-contiguous.
 
     Raises:
         RecipeError: It is no such thing.
     """
     try:
-        array = np.array(value, dtype=np.float64)
+        if np.iscomplexobj(value):
+            raise TypeError
+        array = np.array(value, dtype=np.float64, order="C")
     except (TypeError, ValueError, OverflowError):
         raise RecipeError(f"{name}: got {value!r}, expected numbers") from None
     if not np.isfinite(array).all():
@@ -81,7 +83,7 @@ def rows(system: System, params: Mapping[str, ArrayLike] | ArrayLike | None) -> 
             trajectories; or rows. What is left out has its value in the HGN paper.
 
     Returns:
-        (1 or n, n_params).
+        (1 or n, n_params), C-contiguous.
 
     Raises:
         RecipeError: A name, shape or value that does not fit the system.
@@ -104,7 +106,7 @@ def rows(system: System, params: Mapping[str, ArrayLike] | ArrayLike | None) -> 
                 f"params.{parameter.symbol}: got {lowest:g}, expected a number {allowed} "
                 f"({parameter.meaning})"
             )
-    return found
+    return np.ascontiguousarray(found)
 
 
 def groups(system: System, name: str, states: np.ndarray, n: int) -> np.ndarray:

@@ -35,6 +35,21 @@ def test_of_every_state(name):
     assert physim.energy(name, q[0, 0], p[0, 0], rows[:1]).shape == ()
 
 
+def test_arrays_may_lie_in_memory_in_any_order():
+    rows = np.random.default_rng(2).uniform(0.5, 1.5, (3, 3))
+    q, p = np.random.default_rng(3).normal(size=(2, 3, 4))
+    expected = physim.energy("two_body", q, p, rows)
+    pictures = physim.draw("two_body", q, rows, colors=np.eye(2, 3))
+    strided = np.repeat(rows, 2, axis=1)[:, ::2]
+    by_symbol = {"m": np.asfortranarray(rows[:, :2]), "G": rows[:, 2]}
+    for params in (np.asfortranarray(rows), strided, by_symbol):
+        assert np.array_equal(physim.energy("two_body", q, np.asfortranarray(p), params), expected)
+        drawn = physim.draw("two_body", q, params, colors=np.asfortranarray(np.eye(2, 3)))
+        assert np.array_equal(drawn, pictures)
+    one = physim.draw("two_body", q[0], rows[0], colors=np.asfortranarray(np.eye(2, 3)))
+    assert np.array_equal(one, pictures[0])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -42,6 +57,7 @@ def test_of_every_state(name):
         ({"q": np.zeros((3, 2)), "p": np.zeros((3, 2))}, r"q: got shape \(3, 2\), expected"),
         ({"params": {"m": [1, 2]}}, r"params: got 2 rows for q of shape \(3, 1\)"),
         ({"q": 0.0, "p": 0.0}, r"q: got shape \(\)"),
+        ({"q": np.ones((3, 1)) * 1j}, r"q: got array\(\[\[0"),
         ({"system": "pendulun"}, "did you mean 'pendulum'"),
     ],
 )  # fmt: skip
