@@ -114,11 +114,18 @@ def _backend_array(array: LazyArray) -> Any:
     from xarray.backends import BackendArray
     from xarray.core import indexing
 
+    def outer(key: tuple[Any, ...]) -> np.ndarray:
+        """What the key of each axis chooses of it, whatever stands at the others."""
+        read = array[key[0]]
+        for axis in range(1 - array.ndim, 0):
+            read = read[(..., key[axis], *(slice(None),) * (-axis - 1))]
+        return read
+
     class Lazy(BackendArray):
         shape, dtype = array.shape, array.dtype
 
         def __getitem__(self, key: Any) -> Any:
             support = indexing.IndexingSupport.OUTER_1VECTOR
-            return indexing.explicit_indexing_adapter(key, self.shape, support, array.__getitem__)
+            return indexing.explicit_indexing_adapter(key, self.shape, support, outer)
 
     return indexing.LazilyIndexedArray(Lazy())

@@ -92,6 +92,8 @@ def test_to_xarray_has_names_and_reads_late(data_set, monkeypatch, dask):
         opened.image.isel(trajectory=[3, 200, 5], x=slice(None, None, 2)),
         arrays["image"][[3, 200, 5]][:, :, :, ::2],
     )
+    mixed = opened.image.isel(trajectory=slice(3, 8), y=[1, 3], channel=0)
+    assert np.array_equal(mixed, arrays["image"][3:8, :, [1, 3]][..., 0])
     two = opened.energy.isel(trajectory=7, time=[0, 3])
     assert np.array_equal(two, arrays["energy"][7, [0, 3]])
     assert float(opened.energy.sel(time=0.25, trajectory=11)) == arrays["energy"][11, 2]
