@@ -141,7 +141,7 @@ def worst(system: System, n: int, paper: bool) -> Worst:
     q, p, ok = trajectories(system, integrators.choose(system), states, times)
     energy = rollout.energy(system, q, p, states.params)
     momentum = spin = ellipse = closest = None
-    if system.closed_form is None or system.bodies > 1:
+    if system.bodies > 1:
         xy = positions(system, q, states.params).reshape(n, FRAMES, system.bodies, 2)
         gaps = [
             np.hypot(*np.moveaxis(xy[:, :, i] - xy[:, :, j], -1, 0)).min()
@@ -149,12 +149,12 @@ def worst(system: System, n: int, paper: bool) -> Worst:
             for j in range(i)
         ]
         closest = float(np.min(gaps))
-    if system.dimension == 2 * system.bodies:
+    if "G" in system.columns:  # the bodies attract each other, and nothing else does
         total = p.reshape(n, FRAMES, system.bodies, 2).sum(axis=2)
         momentum = float(abs(total - total[:, :1]).max())
         turning = (q[..., ::2] * p[..., 1::2] - q[..., 1::2] * p[..., ::2]).sum(axis=2)
         spin = float(abs(turning - turning[:, :1]).max())
-    if system.dimension == 4 and system.bodies == 2:
+    if "G" in system.columns and system.bodies == 2:
         vector = laplace_runge_lenz(q, p, states.params)
         ellipse = float(abs(vector - vector[:, :1]).max())
     error = rollout.energy_error(energy).max() if ok.all() else float("nan")

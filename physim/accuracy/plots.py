@@ -56,9 +56,13 @@ def draw(folder: Path, full: bool = False) -> Iterator[Path]:
 
 def _orders(plt: Any, full: bool) -> Any:
     """Error against step for every integrator and system."""
-    figure, axes = plt.subplots(2, 3, figsize=(10, 6.6), layout="constrained", sharey=True)
+    known = all_systems()
+    rows = -(-len(known) // 3)
+    figure, axes = plt.subplots(
+        rows, 3, figsize=(10, 3.3 * rows), layout="constrained", sharey=True
+    )
     handles: dict[str, Any] = {}
-    for axis, system in zip(axes.flat, all_systems(), strict=True):
+    for axis, system in zip(axes.flat, known, strict=False):
         for method in methods(steps_only=True):
             if not method.fits(system, 0.0):
                 continue
@@ -71,7 +75,7 @@ def _orders(plt: Any, full: bool) -> Any:
         axis.set_title(system.name)
         axis.set_ylim(1e-16, 10)
         axis.axhspan(1e-16, studies.ROUNDING, color="0.93", lw=0)
-    for axis in axes[1]:
+    for axis in axes[-1]:
         axis.set_xlabel("step")
     for axis in axes[:, 0]:
         axis.set_ylabel("largest error in a coordinate")

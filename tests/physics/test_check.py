@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -266,6 +267,14 @@ def test_the_whole_study_holds(tmp_path):
     ]
     assert not broken
     assert len(list(plots.draw(tmp_path))) == 4
+
+
+def test_a_single_body_needs_no_closed_form():
+    """As the system that the page on extending adds."""
+    system = replace(systems.find("pendulum"), closed_form=None)
+    found = conservation.worst(system, 3, paper=True)
+    assert found.energy < 1e-12
+    assert (found.momentum, found.spin, found.ellipse, found.closest) == (None,) * 4
 
 
 def test_a_method_that_is_not_symplectic_is_caught():
