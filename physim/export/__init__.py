@@ -51,14 +51,14 @@ def export(
 
     Raises:
         RecipeError: There is no such format, its library is not installed, or the folder holds
-            another export.
+            another export or a data set.
         ShardError: A shard is damaged, or a file cannot be written.
     """
     if format not in FORMATS:
         raise RecipeError(unknown("format", format, FORMATS))
     folder = Path(out)
-    if folder.resolve() == dataset.path.resolve():
-        raise RecipeError(f"out: got '{out}', which is the data set itself; choose another folder")
+    if (folder / MANIFEST).exists():
+        raise RecipeError(f"out: got '{out}', which is a data set; choose another folder")
     module = importlib.import_module(FORMATS[format][0])
     done = 0
     names = {

@@ -158,7 +158,7 @@ def test_the_command(opened, tmp_path, monkeypatch, capsys):
     assert "did you mean 'npz'" in capsys.readouterr().err
     same = str(opened.path)
     assert _run(monkeypatch, "export", same, "--format", "npz", "-o", same) == 2
-    assert "is the data set itself" in capsys.readouterr().err
+    assert "is a data set; choose another folder" in capsys.readouterr().err
     (tmp_path / "file").touch()
     there = str(tmp_path / "file")
     assert _run(monkeypatch, "export", same, "--format", "npz", "-o", there) == 2
@@ -171,6 +171,13 @@ def test_a_missing_library_names_the_extra(opened, tmp_path, monkeypatch, capsys
     out = str(tmp_path / "out")
     assert _run(monkeypatch, "export", str(opened.path), "--format", "parquet", "-o", out) == 2
     assert "pip install 'physim[export]'" in capsys.readouterr().err
+
+
+def test_another_data_set_in_the_folder_is_left_alone(opened, tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(RecipeError, match=r"out: .* is a data set; choose another folder"):
+        export(opened, "npz", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
 def test_another_export_in_the_folder_is_left_alone(opened, tmp_path):
