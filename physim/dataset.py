@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,11 +141,10 @@ class Dataset:
         Returns:
             Rows of parameters in the order of `parameters`, (n, n_params); (n_params,) for one.
         """
-        read = self.splits[split].read(key, self.parameters)
-        single = isinstance(key, int | np.integer)
-        if single:
-            return np.concatenate([np.atleast_1d(read[symbol]) for symbol in self.parameters])
-        return np.column_stack([read[symbol] for symbol in self.parameters])
+        rows, single = _as_rows(key)
+        read = self.splits[split].read(rows, self.parameters)
+        params = np.column_stack([read[symbol] for symbol in self.parameters])
+        return params[0] if single else params
 
     def derivatives(self, split: str, key: Any = slice(None)) -> dict[str, np.ndarray]:
         """Time derivatives of the clean states: as stored, or else from the Hamiltonian.
@@ -240,5 +240,9 @@ class Dataset:
 
 def _as_rows(key: Any) -> tuple[Any, bool]:
     """A key for the same trajectories that keeps the first axis, and whether it was single."""
-    single = isinstance(key, int | np.integer)
-    return ([int(key)] if single else key), single
+    if isinstance(key, bool):  # refused when it is read
+        return key, False
+    try:
+        return [operator.index(key)], True
+    except TypeError:
+        return key, False

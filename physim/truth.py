@@ -34,15 +34,17 @@ def states_at(
         (q, p), each (n, T, d).
 
     Raises:
-        RecipeError: The times are not numbers.
+        RecipeError: The times are not numbers, or not in one row.
         SimulationError: A trajectory cannot be followed that far.
     """
     wanted = np.atleast_1d(numbers("times", times))
+    if wanted.ndim > 1:
+        raise RecipeError(f"times: got shape {wanted.shape}, expected (T,)")
     q, p = (np.empty((len(x), wanted.size, x.shape[1])) for x in (q0, p0))
     for side in (wanted < 0, wanted >= 0):
         at = np.flatnonzero(side)
         at = at[np.argsort(np.abs(wanted[at]), kind="stable")]
-        if at.size:
+        if at.size and len(q0):
             q[:, at], p[:, at] = simulate(
                 recipe.find_system(), q0, p0, params, wanted[at], integrator=recipe.integrator,
                 friction=recipe.friction, substeps=recipe.substeps,
@@ -87,5 +89,6 @@ def frames_of(
     xy = positions(system, np.ascontiguousarray(q), params)
     radii = np.ascontiguousarray(style.radii(system, system.masses(params)))
     out = np.empty((n, q.shape[1], side, side, 3), dtype=np.uint8)
-    style.draw(xy, radii, colours, float(recipe.half_width or 1.0), offset, out)
+    if n:
+        style.draw(xy, radii, colours, float(recipe.half_width or 1.0), offset, out)
     return out

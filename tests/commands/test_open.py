@@ -24,7 +24,9 @@ def opened(request, tmp_path_factory):
     return physim.open(folder)
 
 
-@pytest.mark.parametrize("key", [slice(None), slice(3, 5), [7, 2, 2], 4, -1, np.int64(3)])
+@pytest.mark.parametrize(
+    "key", [slice(None), slice(3, 5), [7, 2, 2], 4, -1, np.int64(3), np.array(5)]
+)
 def test_derivatives_are_those_of_the_clean_states(opened, key):
     found = opened.derivatives("train", key)
     shard = opened.train[:]
@@ -44,6 +46,14 @@ def test_parameters_are_in_the_order_of_the_system(opened):
     assert np.array_equal(opened.params("train"), expected)
     assert np.array_equal(opened.params("train", [5, 1]), expected[[5, 1]])
     assert np.array_equal(opened.params("train", -2), expected[-2])
+    assert np.array_equal(opened.params("train", np.array(3)), expected[3])
+    with pytest.raises(IndexError, match="a single truth value"):
+        opened.states("train", True, [0.0])
+    q, _ = opened.states("train", [], [0.0, 1.0])
+    assert q.shape == (0, 2, 1)
+    assert opened.draw("train", [], q).shape == (0, 2, 8, 8, 3)
+    with pytest.raises(physim.RecipeError, match=r"times: got shape \(2, 1\), expected \(T,\)"):
+        opened.states("train", 0, [[0.0], [1.0]])
 
 
 def test_recipe_system_and_times(opened):
