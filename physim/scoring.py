@@ -42,7 +42,8 @@ class Part:
         standard_error: Of that mean, over trajectories; None for a single one.
         average_image: Error of the average training image.
         oracle: Error of the true clean states, 0 for data without noise.
-        share_explained: 1 − (error − oracle) / (average_image − oracle).
+        share_explained: 1 − (error − oracle) / (average_image − oracle); nan where nothing is to
+            be explained.
     """
 
     first: int
@@ -81,8 +82,12 @@ class Score:
     per_frame: list[float]
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
-        return asdict(self)
+        """All of it, for JSON, which has null for what is not a number."""
+        found = asdict(self)
+        for part in found["parts"].values():
+            if math.isnan(part["share_explained"]):
+                part["share_explained"] = None
+        return found
 
     def __str__(self) -> str:
         """The table that the command line prints, errors times 1e4."""

@@ -12,6 +12,7 @@ import physim
 from physim.cli import cli
 from physim.command_line import run
 from physim.errors import PhysimError
+from physim.scoring import Part, Score
 
 SETTINGS = {"n": 40, "n_test": 12, "frames": 6, "resolution": 16}
 
@@ -30,6 +31,13 @@ def noisy(tmp_path_factory):
     changes = {"noise": 0.1, "friction": 0.05, "integrator": "rk4", "dt": -0.1, "substeps": 2}
     physim.render("dm/two_body_colors", canvas_offset=True, out=folder, **SETTINGS, **changes)
     return physim.open(folder)
+
+
+def test_json_has_null_where_nothing_is_to_be_explained():
+    part = Part(0, 6, 0.0, None, 0.0, 0.0, float("nan"))
+    score = Score("mine", "test", 1, 5, {"stored": part}, {}, [0.0])
+    found = json.loads(json.dumps(score.as_dict(), allow_nan=False))
+    assert found["parts"]["stored"]["share_explained"] is None
 
 
 @pytest.fixture(scope="module")
