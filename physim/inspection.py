@@ -56,11 +56,10 @@ def _split(dataset: Dataset, split: Split) -> dict[str, Any]:
             "bytes": stored,
             "ratio": array.nbytes / stored,
         }
-    names = [*dataset.parameters, "energy", "attempt"]
-    ranges = _ranges(split, names)
+    ranges = _ranges(split, [*dataset.parameters, "energy"])
     found["parameters"] = {name: ranges[name] for name in dataset.parameters}
     found["energy"] = ranges["energy"]
-    found["drawn_again"] = _drawn_again(split)
+    found["drawn_again"] = sum(shard.redrawn for shard in shards)
     return found
 
 
@@ -79,9 +78,3 @@ def _ranges(split: Split, names: list[str]) -> dict[str, dict[str, float]]:
         name: {"min": low[name], "mean": total[name] / count[name], "max": high[name]}
         for name in names
     }
-
-
-def _drawn_again(split: Split) -> int:
-    return sum(
-        int((batch["attempt"] > 0).sum()) for batch in split.batches(10 * ROWS, ["attempt"])
-    )

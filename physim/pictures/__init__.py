@@ -81,7 +81,7 @@ def save(
         shown = np.unique(np.linspace(0, last, min(columns or 10, last + 1)).round().astype(int))
         sheet = contact_sheet(
             np.stack([source.read(number, ["image"])["image"][shown] for number in chosen]),
-            title=f"{dataset.settings['name']}, {split}: {len(chosen):,} of {n:,} trajectories",
+            title=f"{dataset.recipe.name}, {split}: {len(chosen):,} of {n:,} trajectories",
             labels=[f"{number}{_drawn_parameters(dataset, split, number)}" for number in chosen],
             times=[f"t = {times[shown[0]]:g}", *(f"{times[k]:.3g}" for k in shown[1:])],
             scale=enlarge,
@@ -103,8 +103,7 @@ def _drawn_parameters(dataset: Dataset, split: str, number: int) -> str:
     row = dataset.splits[split].read(number, dataset.parameters)
     words = []
     for symbol in dataset.parameters:
-        given = dataset.settings["parameters"].get(symbol)
-        if isinstance(given, int | float):
+        if isinstance(dataset.recipe.parameters[symbol], int | float):
             continue
         values = np.atleast_1d(row[symbol])
         words.append(f"{symbol} " + ", ".join(f"{value:.2f}" for value in values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -129,9 +130,7 @@ def _lede(dataset: Dataset) -> str:
 
 
 def _formula(text: str) -> str:
-    """H, with indices and powers set as such."""
-    import re
-
+    """H, with indices set as such."""
     escaped = html.escape(text)
     escaped = re.sub(r"_\{([^}]*)\}|_(\w+)", lambda m: f"<sub>{m[1] or m[2]}</sub>", escaped)
     return f"<i>H</i> = {escaped}"

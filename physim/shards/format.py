@@ -24,7 +24,7 @@ LIBVER = ("v108", "v108")
 """HDF5 1.8 (2008) and later read the files."""
 
 CHUNK_LENGTHS: tuple[int, ...] = (50, 25, 10, 5, 2, 1)
-"""Trajectories per chunk; divisors of the block that a renderer makes at once."""
+"""Trajectories per chunk; divisors of a renderer's largest block."""
 
 CHUNK_BYTES = 2**20
 """Raw size that a chunk of frames or states stays below, unless one trajectory is larger."""

@@ -231,7 +231,7 @@ def _array(
         raise ShardError(f"{where}: not stored in chunks of this file")
     chunk = properties.get_chunk()
     chunk_bytes = math.prod(chunk) * dtype.itemsize
-    if chunk[1:] != row or not 0 < chunk_bytes <= max(layout.MAX_CHUNK_BYTES, 0):
+    if chunk[1:] != row or not 0 < chunk_bytes <= layout.MAX_CHUNK_BYTES:
         raise ShardError(
             f"{where}: got chunks of {chunk}, expected whole trajectories below 2 GiB"
         )
