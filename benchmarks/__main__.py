@@ -12,7 +12,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.measure import between, machine, save
+from benchmarks.measure import machine, save
+from physim.markdown import between
 
 PARTS = ("render", "read", "deflate", "train", "step", "processes")
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

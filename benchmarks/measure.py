@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from physim import processors
+from physim import markdown, processors
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -109,24 +108,14 @@ def table(title: str, rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
         return f"### {title}\n"
     heads = list(rows[0])
-    lines = [f"### {title}", "", " | ".join(heads), " | ".join("---" for _ in heads)]
-    lines += [" | ".join(_cell(row[head]) for head in heads) for row in rows]
-    return "\n".join([*lines[:2], *(f"| {line} |" for line in lines[2:]), ""])
+    cells = [[_cell(row[head]) for head in heads] for row in rows]
+    return f"### {title}\n\n{markdown.table(heads, cells)}"
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def between(page: str, name: str, content: str) -> str:
-    """A page with the content between the markers of that name."""
-    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-    text, found = re.subn(pattern, lambda m: f"{m[1]}{content}{m[2]}", page, flags=re.DOTALL)
-    if not found:
-        raise ValueError(f"the page has no lines '<!-- {name} -->' and '<!-- /{name} -->'")
-    return text
 
 
 def save(name: str, results: dict[str, Any]) -> Path:

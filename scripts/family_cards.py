@@ -20,7 +20,7 @@ from PIL import Image
 import physim
 from physim import card, pictures
 from physim.card.family import equations, family_front_matter, recipes_table
-from physim.card.words import table
+from physim.markdown import between, table
 from physim.recipe import recipes
 
 ROOT = Path(__file__).parent.parent / "datasets"
@@ -54,11 +54,7 @@ def renewed(text: str, family: str, names: list[str], blocks: dict[str, str]) ->
     """A card with new front matter and new text between its markers."""
     body = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     for name, block in blocks.items():
-        begin, end = f"<!-- begin: {name} -->\n", f"<!-- end: {name} -->"
-        if begin not in body:
-            raise SystemExit(f"{family}: no marker '{begin.strip()}'")
-        before, rest = body.split(begin)
-        body = before + begin + block + end + rest.split(end, 1)[1]
+        body = between(body, name, block)
     return family_front_matter(family, names) + "\n" + body.lstrip("\n")
 
 
@@ -83,7 +79,7 @@ def _measured(sets: dict[str, physim.dataset.Dataset]) -> str:
                 f"{total * dataset.recipe.trajectory_bytes / size:.0f}",
                 "falls" if friction else f"{worst:.1e}",
                 f"{100 * sum(shard.redrawn for shard in shards) / total:.3g} %",
-                f"{1e4 * card.average_image(dataset):.3g}",
+                f"{1e4 * card.average_image_error(dataset):.3g}",
             )
         )
     header = ("recipe", "size per trajectory", "raw pixels / size", "energy error", "drawn again")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from physim import integrators, systems
-from physim.card.words import table
+from physim.markdown import between, table
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -112,16 +112,10 @@ def renewed(text: str) -> str:
     """The page with each table as it is now.
 
     Raises:
-        ValueError: It has no place for one.
+        PhysimError: It has no place for one.
     """
     for name, made in TABLES.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        content = made()
-        text, found = re.subn(
-            pattern, lambda m, c=content: f"{m[1]}{c}{m[2]}", text, flags=re.DOTALL
-        )
-        if not found:
-            raise ValueError(f"no lines '<!-- {name} -->' and '<!-- /{name} -->'")
+        text = between(text, name, made())
     return text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from physim import markdown
 from physim.errors import PhysimError
 
 
@@ -36,8 +37,7 @@ class Table:
 
     def markdown(self) -> str:
         """The table as Markdown."""
-        lines = [self.header, ["---"] * len(self.header), *self.rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return markdown.table(self.header, self.rows)
 
     def update(self, path: Path) -> None:
         """Put the table between its markers in a Markdown file.
@@ -49,14 +49,11 @@ class Table:
         Raises:
             PhysimError: The file has no such markers.
         """
-        text = path.read_text(encoding="utf-8")
-        begin, end = f"<!-- {self.name} -->", f"<!-- /{self.name} -->"
-        if begin not in text or end not in text:
-            raise PhysimError(f"update: {path} has no markers {begin} and {end}")
-        before, rest = text.split(begin, 1)
-        after = rest.split(end, 1)[1]
-        body = f"{begin}\n{self.title}:\n\n{self.markdown()}\n{end}"
-        path.write_text(before + body + after, encoding="utf-8")
+        text, content = path.read_text(encoding="utf-8"), f"{self.title}:\n\n{self.markdown()}"
+        try:
+            path.write_text(markdown.between(text, self.name, content), encoding="utf-8")
+        except PhysimError as error:
+            raise PhysimError(f"{path}: {error}") from None
 
 
 def number(value: float | None) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physim.card.words import apart, front_matter, law, table
+from physim.card.words import apart, front_matter, law
+from physim.markdown import table
 from physim.recipe import Recipe
 from physim.shards.atomic import write_text
 from physim.systems.parameters import Parameter
@@ -205,7 +206,7 @@ def _figures(dataset: Dataset) -> str:
         rows.append(("worst energy error, |H/H₀ − 1|", f"{worst:.1e}"))
     redrawn = sum(shard.redrawn for shard in manifest.shards)
     rows.append(("drawn again, having left the canvas", f"{redrawn:,}"))
-    average = 1e4 * average_image(dataset)
+    average = 1e4 * average_image_error(dataset)
     rows.append(("pixel MSE × 10⁴ of the average image", f"{average:.3g}"))
     note = (
         "\nThe last row is the error of a model that always predicts the mean training frame: a "
@@ -214,7 +215,7 @@ def _figures(dataset: Dataset) -> str:
     return table(("figure", "value"), rows) + note
 
 
-def average_image(dataset: Dataset) -> float:
+def average_image_error(dataset: Dataset) -> float:
     """Mean squared error of the mean training frame on test frames, pixels in 0…1.
 
     Arguments:

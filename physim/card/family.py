@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from physim.card.words import front_matter, law, table
+from physim.card.words import front_matter, law
+from physim.markdown import table
 from physim.recipe import Recipe, load
 
 

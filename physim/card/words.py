@@ -1,4 +1,4 @@
-"""What cards share: front matter, tables, and the laws of a recipe in words."""
+"""What cards share: front matter, and the laws of a recipe in words."""
 
 from __future__ import annotations
 
@@ -62,25 +62,6 @@ def front_matter(
         for split, path in splits.items():
             lines += [f"  - split: {split}", f"    path: {json.dumps(path)}"]
     return "\n".join([*lines, "---", ""])
-
-
-def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A table in Markdown; bars in cells are escaped.
-
-    Arguments:
-        header: Of the columns.
-        rows: Rows with as many cells.
-
-    Returns:
-        Lines of Markdown.
-    """
-    lines = [header, ("---",) * len(header), *rows]
-    return (
-        "\n".join(
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-        )
-        + "\n"
-    )
 
 
 def apart(dt: float) -> str:

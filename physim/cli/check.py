@@ -35,7 +35,7 @@ def command(ctx: click.Context, full: bool, plots: Path | None, update: Path | N
 
     broken: list[str] = []
     for table in report.tables(full, lambda title: click.echo(f"{title} …", err=True)):
-        click.echo(f"\n{table.title}\n\n{table.markdown()}")
+        click.echo(f"\n{table.title}\n\n{table.markdown()}", nl=False)
         broken += table.broken
         if update is not None:
             table.update(update)

@@ -1,6 +1,6 @@
 """The tables of `docs/format.md`, printed from the format: `python -m physim.shards.tables FILE`.
 
-They stand between markers `<!-- name -->` and `<!-- end -->`; a test compares.
+A test compares.
 """
 
 from __future__ import annotations
@@ -10,14 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from physim.markdown import between, table
 from physim.shards import format as layout
 from physim.shards.manifest import Manifest, Shard
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    lines = [header, ("---",) * len(header), *escaped]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _arrays() -> str:
@@ -32,19 +27,19 @@ def _arrays() -> str:
             array.description,
         )
         rows.append((f"`{array.name}`", *cells))
-    return _table(("array", "type", "axes", "unit", "present", "meaning"), rows)
+    return table(("array", "type", "axes", "unit", "present", "meaning"), rows)
 
 
 def _attributes(attributes: Sequence[layout.Attribute]) -> str:
     rows = [(f"`{entry.name}`", entry.kind, entry.description) for entry in attributes]
-    return _table(("attribute", "type", "meaning"), rows)
+    return table(("attribute", "type", "meaning"), rows)
 
 
 def _fields(model: type) -> str:
     """From the docstring of a model of the manifest."""
     text = re.sub(r"\n {12,}", " ", (model.__doc__ or "").partition("Attributes:")[2])
     rows = re.findall(r"^ {8}(\w+): (.+)$", text, flags=re.MULTILINE)
-    return _table(("key", "meaning"), [(f"`{name}`", meaning) for name, meaning in rows])
+    return table(("key", "meaning"), [(f"`{name}`", meaning) for name, meaning in rows])
 
 
 def tables() -> dict[str, str]:
@@ -67,10 +62,8 @@ def renewed(text: str) -> str:
     Returns:
         The same with what stands between the markers replaced.
     """
-    for name, table in tables().items():
-        before, marker, rest = text.partition(f"<!-- {name} -->\n")
-        if marker:
-            text = f"{before}{marker}{table}\n{rest[rest.index('<!-- end -->') :]}"
+    for name, made in tables().items():
+        text = between(text, name, made)
     return text
 
 

@@ -47,7 +47,7 @@ def test_the_card_of_a_family_is_current(family):
     text = (ROOT / "datasets" / family / "README.md").read_text(encoding="utf-8")
     script = _script()
     assert script.renewed(text, family, names, script.generated(names)) == text
-    measured = text.split("<!-- begin: measured -->")[1].split("<!-- end: measured -->")[0]
+    measured = text.split("<!-- measured -->")[1].split("<!-- /measured -->")[0]
     assert re.findall(r"^\| `([^`]+)`", measured, flags=re.MULTILINE) == names
     for heading in ("Physics", "Measured", "What is hard about it", "How it differs", "Cite"):
         assert f"\n## {heading}" in text

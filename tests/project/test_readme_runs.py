@@ -14,6 +14,7 @@ import physim
 from benchmarks import measure
 from physim.cli import COMMANDS, cli
 from physim.command_line import run
+from physim.markdown import between
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -82,15 +83,15 @@ def test_tables_are_current():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.renewed(README) == README, "python scripts/readme_tables.py renews them"
-    with pytest.raises(ValueError, match="no lines '<!-- figures -->'"):
+    with pytest.raises(physim.PhysimError, match="no markers <!-- figures -->"):
         module.renewed(README.replace("<!-- figures -->", ""))
 
 
 def test_a_page_without_the_place_for_a_table_is_refused():
     page = "before\n<!-- read -->\nold\n<!-- /read -->\nafter\n"
-    assert measure.between(page, "read", "new\n") == page.replace("old", "new")
-    with pytest.raises(ValueError, match="no lines '<!-- step -->'"):
-        measure.between(page, "step", "new\n")
+    assert between(page, "read", "new\n") == page.replace("old", "new")
+    with pytest.raises(physim.PhysimError, match="no markers <!-- step --> and <!-- /step -->"):
+        between(page, "step", "new\n")
 
 
 def test_a_measured_process_may_say_much(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ TEXT = DOCUMENT.read_text()
 
 
 def _table(name: str) -> list[dict[str, str]]:
-    lines = TEXT.split(f"<!-- {name} -->\n")[1].split("<!-- end -->")[0].strip().splitlines()
+    lines = TEXT.split(f"<!-- {name} -->\n")[1].split(f"<!-- /{name} -->")[0].strip().splitlines()
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
 
