@@ -129,9 +129,11 @@ def size_text(n: float) -> str:
     Example:
         >>> size_text(36_700_000)
         '36.7 MB'
+        >>> size_text(999_600)
+        '1 MB'
     """
     for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
+        if n < 999.5:  # what three digits do not round up to the next unit
             return f"{n:.3g} {unit}"
         n /= 1000
     return f"{n:.3g} TB"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from physim import card, dataset, integrators, processors, schedulers
+from physim import card, cluster, dataset, integrators, processors, schedulers
 from physim import recipe as recipes
 from physim.card import CARD
 from physim.command_line import size_text
@@ -27,6 +28,7 @@ from physim.shards import lock, manifest
 from physim.shards.journal import Journal, is_whole
 from physim.shards.manifest import MANIFEST, Manifest, Shard
 from physim.shards.write import remove_parts
+from physim.systems.rows import whole
 from physim.trajectories import SPLITS
 
 KEPT = 1e-10
@@ -108,7 +110,7 @@ class Summary:
 
 
 def render(
-    recipe: Recipe | str | None = None,
+    recipe: Recipe | str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     *,
     workers: int | None = None,
@@ -124,7 +126,8 @@ def render(
         recipe: A recipe, the name or path of one, or None to take the defaults of `system`.
         out: Folder; `datasets/<name of the recipe>` if None.
         workers: Threads that simulate, draw and compress; one per processor if None.
-        scheduler: Address of a Dask scheduler that is to make the shards, or `local`.
+        scheduler: Address of a Dask scheduler that is to make the shards, or `local` for processes
+            of this machine, as many as `workers` says.
         overwrite: Whether to replace another data set in the folder.
         progress: Called with the number of trajectories written so far.
         on_compiling: Called when kernels are first compiled, which takes up to a minute.
@@ -142,9 +145,10 @@ def render(
     if isinstance(recipe, Recipe):
         recipe = Recipe.changed(recipe.model_dump(), "", settings)
     else:
-        recipe = Recipe.changed(recipes.load(recipe) if recipe else {}, recipe or "", settings)
-    if workers is not None and workers < 1:
-        raise RecipeError(f"workers: got {workers}, expected a whole number from 1")
+        given = recipes.load(recipe) if recipe else {}
+        recipe = Recipe.changed(given, str(recipe or ""), settings)
+    if workers is not None:
+        workers = whole("workers", workers, 1, sys.maxsize, "a whole number from 1")
     if out is not None and not os.fspath(out):
         raise RecipeError("out: got '', expected a folder")
     path = Path(out) if out is not None else Path("datasets") / recipe.name
@@ -154,7 +158,7 @@ def render(
         compiling = stack.enter_context(Compiling(on_compiling))
         client = None
         if scheduler is not None:
-            client = stack.enter_context(schedulers.dask_client(scheduler))
+            client = stack.enter_context(cluster.dask_client(scheduler, workers))
         _make_folder(path)
         stack.enter_context(lock.held(path))
         done, versions = _claim(path, recipe, overwrite)
@@ -182,7 +186,7 @@ def render(
                 summary.made += shard.trajectories
 
             if client:
-                schedulers.cluster(client, recipe, path, todo, count, finished)
+                cluster.make_shards(client, recipe, path, todo, count, finished)
             else:
                 threads = workers or processors.available()
                 schedulers.threads(recipe, path, todo, threads, count, finished)
@@ -221,7 +225,10 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> tuple[dict[str, Shard
         unknown = there is None and any(_shards(path))
         ours = _plain(recipe)
         if unknown or there not in (None, ours):
-            differing = ", ".join(key for key in ours if ours[key] != (there or {}).get(key))
+            theirs = there or {}
+            differing = ", ".join(
+                key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)
+            )
             reason = "of unknown origin" if unknown else f"with another {differing}"
             raise RecipeError(
                 f"out: got '{path}', which holds a data set {reason}; choose another folder, or "

@@ -94,7 +94,11 @@ def _complete_recipe(
 @click.option(
     "--scheduler", help="A Dask scheduler, tcp://host:8786, that makes the shards; or local."
 )
-@click.option("--workers", type=int, help="Threads.  [default: all processors]")
+@click.option(
+    "--workers",
+    type=int,
+    help="Threads, or processes of --scheduler local.  [default: all processors]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace another data set in the folder.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from importlib import resources
@@ -12,7 +13,7 @@ from physim.errors import RecipeError, unknown
 from physim.shards import manifest
 
 
-def load(name: str) -> dict[str, Any]:
+def load(name: str | os.PathLike[str]) -> dict[str, Any]:
     """The settings of a recipe file, of a recipe that ships, or of a data set.
 
     Arguments:
@@ -25,15 +26,16 @@ def load(name: str) -> dict[str, Any]:
     Raises:
         RecipeError: There is no such recipe, or the file is not TOML.
     """
+    name = os.fspath(name)
     path = Path(name)
     if path.name == manifest.MANIFEST:
         path = path.parent
-    if (path / manifest.MANIFEST).is_file():
+    if os.path.isfile(path / manifest.MANIFEST):  # False for what cannot be a path, too
         return dict(manifest.read(path).recipe)
     shipped = recipes()
     if name in shipped:
         settings = {"name": name} | _parsed(shipped[name].read_bytes(), name)
-    elif path.suffix == ".toml" and path.is_file():
+    elif path.suffix == ".toml" and os.path.isfile(path):
         fitting = re.sub(r"[^\w.+ -]", "_", path.stem).lstrip(".+ -")[:200]
         settings = {"name": fitting} | _parsed(path.read_bytes(), str(path))
     elif path.suffix == ".toml":

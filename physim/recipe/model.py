@@ -116,7 +116,7 @@ class Recipe(BaseModel):
         """
         where = f"{source}: " if source else ""
         try:
-            return cls(**{str(key): value for key, value in settings.items()})._filled()
+            return cls(**tables.plain(settings))._filled()
         except RecipeError as error:
             raise RecipeError(f"{where}{error}") from None
 
@@ -171,7 +171,7 @@ class Recipe(BaseModel):
                     words += [entry for entry in now if was.get(entry) != now[entry]]
                 else:
                     words.append(key)
-        return made.model_copy(update={"name": "+".join([made.name, *words])})
+        return cls.of({**made.model_dump(), "name": "+".join([made.name, *words])}, source)
 
     def _stated(self) -> dict[str, Any]:
         """What has to be said for this recipe to come out; the rest follows from it."""

@@ -9,8 +9,23 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from physim.errors import RecipeError, unknown
 from physim.systems.parameters import Distribution, Parameter, fixed
+
+
+def plain(value: Any) -> Any:
+    """Settings as JSON would have them: NumPy's numbers and arrays, and tuples, as Python's own.
+
+    Arguments:
+        value: A setting, or a table of them.
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def filled(

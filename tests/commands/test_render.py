@@ -320,6 +320,40 @@ def test_only_the_result_of_a_change_must_be_valid():
     assert five.initial["radius"] == {"uniform": [1.2, 1.6]}  # a pair's polygon is smaller
 
 
+def test_a_name_that_is_too_long_with_what_was_changed_is_refused():
+    """Not stored, as nothing could read it."""
+    made = {"system": "pendulum", "name": 198 * "x"}
+    with pytest.raises(physim.RecipeError, match=r"name: got .*at most 200 characters"):
+        Recipe.changed(made, "", {"noise": 0.1})
+    assert Recipe.changed(made, "", {"noise": 0.1, "name": "short"}).noise == 0.1
+
+
+def test_settings_may_be_numbers_of_numpy():
+    mine = Recipe.of({"system": "two_body", "n": 5, "parameters": {"m": [1.0, 2.0], "G": 0.5}})
+    numbers = {"m": np.array([1.0, 2.0]), "G": np.float32(0.5)}
+    assert Recipe.of({"system": "two_body", "n": np.int64(5), "parameters": numbers}) == mine
+    pair = {"m": (1, 2.0), "G": 0.5}
+    assert Recipe.changed(
+        {"system": "two_body"}, "", {"n": 5, "parameters": pair}
+    ) == mine.model_copy(update={"name": "two_body+m+G"})
+
+
+def test_what_cannot_be_a_path_is_no_recipe(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('system = "pendulum"')
+    assert load(file) == load(str(file))
+    for name in ("x" * 5000, Path("missing")):
+        with pytest.raises(RecipeError, match=r"recipe: got .*; known: "):
+            physim.render(name)
+
+
+def test_workers_are_a_whole_number(tmp_path):
+    for workers in ("2", 1.5, 0):
+        with pytest.raises(RecipeError, match=r"workers: got .*, expected a whole number from 1"):
+            physim.render(system="pendulum", out=tmp_path / "s", workers=workers)
+    assert not (tmp_path / "s").exists()
+
+
 def test_another_sampler_has_its_own_settings():
     given = {"system": "two_body", "initial": {"radius": 1.0}}
     square = Recipe.changed(given, "", {"initial": {"sampler": "square"}})
@@ -335,6 +369,15 @@ def test_recipes_are_validated_however_they_are_made(tmp_path):
     assert summary.recipe == Recipe.of({"system": "pendulum", "n": 2, "frames": 3})
     with pytest.raises(RecipeError, match=r"parameters\.g: got"):
         physim.render(Recipe(system="pendulum", parameters={"g": (3, 5)}), tmp_path / "s")
+
+
+def test_of_a_single_frame_no_second_one_is_computed(tmp_path):
+    """It would be far away, at every attempt."""
+    settings = {"system": "two_body", "n": 3, "n_test": 0, "resolution": 8, "out": tmp_path / "s"}
+    far = {"integrator": "leapfrog", "dt": 1000.0}
+    assert physim.render(frames=1, **far, **settings).made == 3
+    with pytest.raises(physim.SimulationError, match="left the canvas"):
+        physim.render(frames=2, **far, **settings, overwrite=True)
 
 
 def test_bodies_that_nearly_met_are_said(tmp_path):
@@ -382,6 +425,15 @@ def test_killed_before_the_very_end_goes_on(tmp_path, lost):
         (out / name).unlink()
     assert physim.render(system="pendulum", n=40, n_test=10, shard_size=20, out=out).made == 0
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_key_of_another_version_is_named(tmp_path):
+    settings = {"system": "pendulum", "n": 2, "n_test": 0, "frames": 2, "resolution": 8}
+    physim.render(**settings, out=tmp_path)
+    whole = manifest.read(tmp_path)
+    manifest.write(tmp_path, whole.model_copy(update={"recipe": whole.recipe | {"older": 1}}))
+    with pytest.raises(RecipeError, match="holds a data set with another older; choose"):
+        physim.render(**settings, out=tmp_path)
 
 
 @pytest.mark.parametrize("journal", [True, False])

@@ -12,11 +12,12 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from unittest.mock import MagicMock
 
 import pytest
 
 import physim
-from physim import schedulers
+from physim import cluster, schedulers
 from physim.errors import RecipeError, ShardError
 from physim.recipe import Recipe
 from physim.shards.journal import Journal
@@ -127,6 +128,15 @@ def test_no_scheduler_at_the_address(tmp_path):
     with pytest.raises(RecipeError, match="scheduler: got 'nowhere'"):
         physim.render(**SETTINGS, out=tmp_path / "s", scheduler="nowhere")
     assert not (tmp_path / "s").exists()
+
+
+def test_workers_are_those_of_the_scheduler_unless_it_is_local(tmp_path, monkeypatch):
+    with pytest.raises(RecipeError, match=r"workers: got 2, but those of .*//h:1 make"):
+        physim.render(**SETTINGS, out=tmp_path / "s", scheduler="tcp://h:1", workers=2)
+    client = MagicMock()
+    monkeypatch.setattr("dask.distributed.Client", client)
+    with cluster.dask_client("local", 2):
+        assert client.call_args.kwargs["n_workers"] == 2
 
 
 @pytest.mark.parametrize(
