@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -200,7 +201,7 @@ def read_predictions(path: str | Path) -> Iterator[Any]:
         PhysimError: There is no such file, or it is neither.
     """
     name = Path(path)
-    if not name.is_file():
+    if not os.path.isfile(name):
         raise PhysimError(f"predictions: there is no file '{name}'")
     with contextlib.ExitStack() as stack:
         try:

@@ -181,6 +181,8 @@ def _tables(param: tuple[str, ...], made: Recipe) -> tuple[dict[str, Any], dict[
         name, equals, value = text.partition("=")
         if not equals:
             raise RecipeError(f"--param: got '{text}', expected NAME=VALUE or NAME=LO:HI")
+        if name in parameters or name in initial:
+            raise RecipeError(f"--param: got {name} twice, expected one value for each name")
         if name in ours:
             parameters[name] = _value(name, value)
         elif name in theirs:

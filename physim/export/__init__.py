@@ -7,6 +7,7 @@ imported, with its library, when needed.
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +58,7 @@ def export(
     if format not in FORMATS:
         raise RecipeError(unknown("format", format, FORMATS))
     folder = Path(out)
-    if (folder / MANIFEST).exists():
+    if os.path.exists(folder / MANIFEST):  # False for what cannot be a path, too
         raise RecipeError(f"out: got '{out}', which is a data set; choose another folder")
     module = importlib.import_module(FORMATS[format][0])
     done = 0
@@ -66,8 +67,8 @@ def export(
         for name, split in dataset.splits.items()
         for path in split.paths
     }
-    _check_folder(folder, dataset.path / MANIFEST, names)
     try:
+        _check_folder(folder, dataset.path / MANIFEST, names)
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(dataset.path / MANIFEST, folder / SOURCE)  # first: whose files these are
         for name, split in dataset.splits.items():

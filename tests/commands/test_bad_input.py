@@ -57,6 +57,7 @@ MISTAKES = [
     (("--system", "pendulum", "--style", "oil"), ["style", "'oil'", "hgn"]),
     (("--system", "pendulum", "--sampler", "grid"), ["sampler", "'grid'", "annulus"]),
     (("--system", "pendulum", "--workers", "0"), ["workers", "got 0"]),
+    (("--system", "pendulum", "--param", "m=1", "--param", "m=2"), ["--param", "m twice"]),
     (("--system", "pendulum", "--store", "images"), ["store", "images", "derivatives"]),
     (("--system", "pendulum", "--bodies", "3"), ["bodies", "3", "pendulum"]),
     (("--system", "n_body", "--bodies", "9"), ["bodies", "9", "2 … 8"]),

@@ -180,6 +180,11 @@ def test_another_data_set_in_the_folder_is_left_alone(opened, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
+def test_a_folder_that_cannot_be_is_refused(opened):
+    with pytest.raises(ShardError, match=r"out: cannot write to 'x+' \(File name too long\)"):
+        export(opened, "npz", "x" * 5000)
+
+
 def test_another_export_in_the_folder_is_left_alone(opened, tmp_path):
     """Of other data, or of these in another format; the same again goes where it was."""
     export(opened, "npz", tmp_path / "out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ import physim
 from physim import pictures
 from physim.cli import cli
 from physim.command_line import run
+from physim.shards import manifest
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,15 @@ def test_a_folder_without_a_data_set_is_refused(tmp_path, monkeypatch, capsys):
     status, message = _status(monkeypatch, capsys, tmp_path, "-o", tmp_path / "a.png")
     assert status == 2
     assert "no manifest.json" in message
+
+
+def test_a_recipe_of_a_stranger_ends_in_one_sentence(dataset, tmp_path, monkeypatch, capsys):
+    shutil.copytree(dataset.path, tmp_path / "set")
+    whole = manifest.read(tmp_path / "set")
+    manifest.write(tmp_path / "set", whole.model_copy(update={"recipe": {"parameters": {}}}))
+    status, message = _status(monkeypatch, capsys, tmp_path / "set", "-o", tmp_path / "a.png")
+    assert status == 2
+    assert "system: missing" in message
 
 
 def test_an_existing_file_is_replaced_or_left_as_it_was(dataset, tmp_path):

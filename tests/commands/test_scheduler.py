@@ -171,7 +171,7 @@ def _stranger(banner: bytes):
 
 @pytest.mark.parametrize("banner", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"], ids=["silent", "ssh"])
 def test_a_port_that_is_no_scheduler(tmp_path, monkeypatch, banner):
-    monkeypatch.setattr(schedulers, "SCHEDULER_SECONDS", 1)
+    monkeypatch.setattr(cluster, "SCHEDULER_SECONDS", 1)
     with _stranger(banner) as (address, left):
         with pytest.raises(RecipeError, match=rf"scheduler: got '{address}'"):
             physim.render(**SETTINGS, out=tmp_path / "s", scheduler=address)

@@ -12,7 +12,7 @@ import physim
 from physim.cli import cli
 from physim.command_line import run
 from physim.errors import PhysimError
-from physim.scoring import Part, Score
+from physim.scoring import Part, Score, read_predictions
 
 SETTINGS = {"n": 40, "n_test": 12, "frames": 6, "resolution": 16}
 
@@ -38,6 +38,14 @@ def test_json_has_null_where_nothing_is_to_be_explained():
     score = Score("mine", "test", 1, 5, {"stored": part}, {}, [0.0])
     found = json.loads(json.dumps(score.as_dict(), allow_nan=False))
     assert found["parts"]["stored"]["share_explained"] is None
+
+
+def test_a_path_that_cannot_be_is_refused():
+    with (
+        pytest.raises(PhysimError, match=r"predictions: there is no file 'x+'"),
+        read_predictions("x" * 5000),
+    ):
+        pass
 
 
 @pytest.fixture(scope="module")
