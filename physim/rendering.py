@@ -94,6 +94,7 @@ class Summary:
         running = max(self.seconds - self.compiling, 1e-9)
         once = f" after {self.compiling:.1f} s of compiling, once per machine"
         preview = Path(f"{recipe.name.replace('/', '-')}.gif")
+        path = json.dumps(str(self.path), ensure_ascii=False)
         lines = {
             "size": f"{size_text(self.bytes)}, {raw / self.bytes:.0f} times smaller than pixels",
             "time": f"{running:.1f} s, {self.made / running:,.0f} trajectories/s{kept}"
@@ -102,7 +103,7 @@ class Summary:
             "": CLOSE if self.passed_close else "",
             "drawn again": f"{self.redrawn:,}, which had left the canvas" if self.redrawn else "",
             "look at it": shlex.join(["physim", "preview", str(self.path), "-o", str(preview)]),
-            "load it": f'physim.open("{self.path}").train.image[:10]',
+            "load it": f"physim.open({path}).train.image[:10]",
         }
         counts = f"{recipe.n:,} training and {recipe.n_test:,} test trajectories in {self.path}"
         rows = [f"  {name:12} {text}" for name, text in lines.items() if text]

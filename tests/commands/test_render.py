@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import os
@@ -21,8 +22,10 @@ from physim.cli import cli
 from physim.command_line import run
 from physim.errors import RecipeError
 from physim.recipe import Recipe, load, recipes
+from physim.rendering import Summary
 from physim.shards import manifest
 from physim.shards.journal import Journal
+from physim.shards.manifest import Shard
 
 SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")
 
@@ -411,6 +414,13 @@ def test_quiet_prints_nothing_and_the_summary_says_all(tmp_path, monkeypatch, ca
     assert len(lines) == len(patterns)
     for pattern, line in zip(patterns, lines, strict=True):
         assert re.fullmatch(pattern, line)
+
+
+def test_the_line_that_loads_it_is_python():
+    shard = Shard.model_construct(trajectories=1, bytes=1, energy_error=0.0, redrawn=0)
+    summary = Summary(Path('a "b"'), Recipe.of({"system": "pendulum", "n": 1}), shards=[shard])
+    text = re.search(r"physim\.open\((.*)\)\.train", str(summary))[1]
+    assert ast.literal_eval(text) == 'a "b"'
 
 
 @pytest.mark.parametrize("lost", ["manifest.json", "README.md", "both"])
