@@ -29,7 +29,7 @@ from hgn_train.cli import options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder of the run.  [default: runs/SYSTEM-PRESET]",
+    help="Folder of the run.  [default: runs/SYSTEM-PRESET, or seed-N in it]",
 )
 @click.option(
     "--seed", default=0, show_default=True, help="Seed of weights, data order and noise."
