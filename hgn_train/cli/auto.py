@@ -24,7 +24,9 @@ from hgn_train.cli import options
     help="auto, tuned, paper, plus, long, small or test.",
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder.  [default: datasets/hgn/SYSTEM]"
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the data set.  [default: datasets/hgn/SYSTEM]",
 )
 @click.option(
     "--out",
