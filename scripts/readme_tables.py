@@ -97,9 +97,9 @@ def figures_table() -> str:
             "[accuracy](docs/accuracy.md)",
         ),
         (
-            "fraction of variance explained, 30 frames predicted from 5, HGN trained on one core",
+            "share explained of 30 frames predicted from 5, HGN trained on one core",
             learned,
-            "[results](docs/results.md)",
+            "[results](docs/results.md), [meaning](docs/scoring.md#what-the-numbers-mean)",
         ),
     ]
     return table(("quantity", "value", "details"), rows)

@@ -27,7 +27,7 @@ COMMANDS = {
 @click.group(cls=Commands, package="hgn_train.cli", summaries=COMMANDS)
 @click.version_option(__version__, prog_name="hgn-train")
 def cli() -> None:
-    """Learn Hamiltonian dynamics from pixels.
+    """Learn Hamiltonian dynamics from pixels or states, and densities from points.
 
     \b
     Example:

@@ -24,12 +24,14 @@ from hgn_train.cli import options
     help="auto, tuned, paper, plus, long, small or test.",
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder.  [default: datasets/hgn/SYSTEM]"
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the data set.  [default: datasets/hgn/SYSTEM]",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder of the run.  [default: runs/SYSTEM-PRESET]",
+    help="Folder of the run.  [default: runs/SYSTEM-PRESET, or seed-N in it]",
 )
 @click.option(
     "--seed", default=0, show_default=True, help="Seed of weights, data order and noise."

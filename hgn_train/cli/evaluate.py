@@ -32,7 +32,7 @@ from hgn_train.cli import options
 def command(
     run: Path, data: str | None, n: int | None, extra: int | None, spline_flow: bool, device: str
 ) -> None:
-    """Measure a trained model on both splits, beyond the data's times and at other speeds.
+    """Measure a trained model on both splits; of frames also at other times and speeds.
 
     Prints the table, and writes evaluation.json, evaluation.npz and report.html into the run's
     folder, or, for data other than its own, into on-NAME below it.

@@ -25,7 +25,7 @@ NETWORK = {
 TRAIN = {
     "steps": "Optimiser updates.",
     "batch_size": "Trajectories, states or points per update.",
-    "trajectories": "Number of training trajectories used; 0 for all.",
+    "trajectories": "Number of training trajectories used, or of points for nhf; 0 for all.",
     "learning_rate": "Peak learning rate of Adam.",
     "precision": "bf16-mixed, 32-true, or auto: bf16 on devices with native support.",
     "seed": "Seed of weights, data order and noise.",

@@ -111,8 +111,8 @@ class Worst:
     Attributes:
         trajectories: How many were looked at.
         energy: Worst |H/H₀ − 1| over the frames.
-        momentum: Worst change of the total momentum; None where it is not conserved.
-        spin: Worst change of the total angular momentum; None where it is not conserved.
+        momentum: Worst change of the total momentum of several bodies in the plane; else None.
+        spin: Worst change of their total angular momentum; else None.
         ellipse: Worst change of the Laplace–Runge–Lenz vector; None but for two bodies.
         closest: Smallest distance of two bodies at a frame; None for a single body.
     """
@@ -149,7 +149,7 @@ def worst(system: System, n: int, paper: bool) -> Worst:
             for j in range(i)
         ]
         closest = float(np.min(gaps))
-    if "G" in system.columns:  # the bodies attract each other, and nothing else does
+    if "G" in system.columns and system.bodies > 1:  # nothing but the bodies attracts them
         total = p.reshape(n, FRAMES, system.bodies, 2).sum(axis=2)
         momentum = float(abs(total - total[:, :1]).max())
         turning = (q[..., ::2] * p[..., 1::2] - q[..., 1::2] * p[..., ::2]).sum(axis=2)

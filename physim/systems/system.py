@@ -120,7 +120,7 @@ class System:
             )
 
     def masses(self, params: np.ndarray) -> np.ndarray:
-        """Mass of each body.
+        """Mass of each body; 1 where no parameter is called `m`.
 
         Arguments:
             params: Rows of parameters, (n, n_params).
@@ -128,6 +128,8 @@ class System:
         Returns:
             (n, bodies).
         """
+        if "m" not in self.columns:
+            return np.ones((len(params), self.bodies))
         return np.broadcast_to(params[:, self.columns["m"]], (len(params), self.bodies))
 
     def sampler(self, name: str) -> Sampler:

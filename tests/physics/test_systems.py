@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import SYSTEMS, drawn
 
+import physim
 from physim import systems
+from physim.accuracy import conservation
 from physim.errors import RecipeError
+from physim.fields import ENERGY, FIELD, SAMPLER, kernel
 from physim.integrators import rollout
+from physim.systems.parameters import Parameter, fixed
 from physim.systems.positions import positions
+from physim.systems.system import Sampler
 
 every_system = pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
 
@@ -175,6 +181,46 @@ def test_pendulums_hang_down_and_y_is_up():
         np.array([0.0, np.pi / 2]), np.array([1, 1, 1, 0.5, 3.0]), four
     )
     np.testing.assert_allclose(four, [0, -1, 0.5, -1], atol=1e-15)
+
+
+@kernel(ENERGY)
+def _planar(q, p, params):
+    return params[0] * (q[0] ** 2 + q[1] ** 2 + p[0] ** 2 + p[1] ** 2) / 2
+
+
+@kernel(FIELD)
+def _planar_dq(q, p, params, out):
+    out[0], out[1] = params[0] * q[0], params[0] * q[1]
+
+
+@kernel(FIELD)
+def _planar_dp(q, p, params, out):
+    out[0], out[1] = params[0] * p[0], params[0] * p[1]
+
+
+@kernel(SAMPLER)
+def _planar_start(initial, u, params, q, p):
+    q[0], q[1], p[0], p[1] = 1.0, 0.0, 0.0, 0.5
+
+
+def test_a_body_in_the_plane_may_have_no_mass_and_keeps_no_momentum():
+    system = replace(
+        systems.find("two_body"),
+        name="planar",
+        dimension=2,
+        bodies=1,
+        parameters=(Parameter("w", "frequency", fixed(1.0), fixed(1.0)),),
+        samplers=(Sampler("start", "always the same", (), 0, _planar_start),),
+        hamiltonian=_planar,
+        dh_dq=_planar_dq,
+        dh_dp=_planar_dp,
+        default_integrator="gauss_radau",
+        closed_form=None,
+    )
+    found = conservation.worst(system, 2, paper=True)
+    assert found.energy < 1e-14
+    assert (found.momentum, found.spin, found.ellipse, found.closest) == (None,) * 4
+    assert physim.draw(system, [1.0, 0.0]).std() > 0
 
 
 @given(st.text(max_size=12).filter(lambda name: name not in systems.SYSTEMS))

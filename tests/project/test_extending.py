@@ -13,6 +13,7 @@ import pytest
 
 import physim
 from physim import integrators, systems
+from physim.accuracy import conservation
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 
@@ -50,6 +51,7 @@ def extended(tmp_path, monkeypatch):
 def test_the_page_makes_a_data_set(extended, tmp_path):
     summary = physim.render(system="quartic", n=20, n_test=0, out=tmp_path / "a")
     assert summary.energy_error < 1e-9
+    assert conservation.worst(systems.find("quartic"), 5, paper=True).energy < 1e-9
     physim.render(
         system="quartic",
         n=20,
