@@ -173,6 +173,8 @@ class RunSettings:
                 network=filled(kind.settings, given["network"]),
                 train=filled(TrainSettings, given["train"]),
             )
+        except PhysimError as error:  # such as a setting that another version had
+            raise PhysimError(f"{source}: {error}") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PhysimError(f"{source}: not the settings of a run ({error})") from None
 

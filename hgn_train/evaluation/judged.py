@@ -120,5 +120,5 @@ def from_bytes(images: np.ndarray) -> np.ndarray:
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
-    """From 0 … 1 to uint8."""
-    return np.round(255 * np.clip(images, 0, 1)).astype(np.uint8)
+    """From 0 … 1 to uint8; black where a number is not finite."""
+    return np.round(255 * np.nan_to_num(np.clip(images, 0, 1))).astype(np.uint8)

@@ -186,7 +186,7 @@ def test_what_a_flow_does_not_do_is_one_sentence(flows, tmp_path, capsys):
         out = tmp_path / "points.npy"
         status, _, err = run(capsys, "sample", flows / "line", option, value, "-o", out)
         assert status == 2
-        assert f"{option}: an nhf draws points" in err
+        assert f"{option}: 'nhf' draws points" in err
 
 
 def test_a_flow_that_learned_one_gaussian_is_named(flows):

@@ -274,6 +274,7 @@ def test_both_ways_reverses_half_of_the_batch():
     [
         ({"inference_frames": 11}, "inference_frames: got 11, expected from 1 to 10"),
         ({"decoded": 11}, "decoded: got 11"),
+        ({"activation": "relu"}, "activation: got 'relu'; known: softplus"),
         ({"state": "graph"}, "state: got 'graph', expected one of maps, vector"),
         ({"transform": False, "latent_size": 9}, "latent_size: got 9"),
         ({"both_ways": True, "anchor": "last"}, "both_ways"),
