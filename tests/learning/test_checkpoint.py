@@ -106,5 +106,5 @@ def test_a_setting_of_another_version_is_named_with_its_file(tiny_run, tmp_path)
     text = (tiny_run / "config.json").read_text()
     path = tmp_path / "config.json"
     path.write_text(text.replace('"state_size": 4', '"state_sizes": 4'))
-    with pytest.raises(PhysimError, match=f"{path}: setting: got 'state_sizes'; did"):
+    with pytest.raises(PhysimError, match=f"{path}: setting: got 'state_sizes' "):
         settings.load(tmp_path)
