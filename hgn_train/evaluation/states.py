@@ -63,6 +63,8 @@ def evaluate(
     """
     started = time.perf_counter()
     model, settings, _ = checkpoint.load_model(run, torch.device("cpu"))
+    if not folder:
+        elsewhere.check_there(run, settings.data)
     source = states.open_states(folder or settings.data, settings.network).source
     motion: Any = copy.deepcopy(model.motion).double()
     results: dict[str, Any] = {

@@ -194,6 +194,20 @@ def test_its_own_data_by_another_name_are_its_own(judged_run, tiny_data, tmp_pat
     assert not list(folder.glob("on-*"))
 
 
+def test_data_that_have_moved_are_asked_for(tiny_run, other_data, tmp_path, capsys):
+    """Also where others are given: the prior of a run is that of its own data."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder)
+    (folder / "checkpoints" / "prior.safetensors").unlink(missing_ok=True)
+    path = folder / "config.json"
+    own = settings.load(folder).data
+    path.write_text(path.read_text().replace(own, str(tmp_path / "gone")))
+    for words in ((), ("--data", other_data / "stiff")):
+        err = refused(capsys, "evaluate", folder, *words, *FEW)
+        assert f"{tmp_path / 'gone'}: holds no data set, but {folder} was trained on one" in err
+        assert f"if it has moved, change `data` in {path}" in err
+
+
 def test_a_run_whose_folder_is_called_so_is_found(judged_run, tmp_path):
     shutil.copytree(judged_run, tmp_path / "on-ice")
     assert [one.folder for one in runs.found([tmp_path])] == [tmp_path / "on-ice"]
