@@ -159,12 +159,16 @@ def phase_portrait(arrays: Arrays) -> bytes:
     for axis, name in zip(axes, ("q", "p"), strict=True):
         latent = arrays[f"test_latent_{name}"]
         flat = latent.reshape(-1, latent.shape[-1])
+        finite = np.isfinite(flat).all(1)
+        if not finite.any():
+            continue
+        flat = flat[finite]
         flat = flat - flat.mean(0)
         _, _, directions = np.linalg.svd(flat, full_matrices=False)
         points = (flat @ directions[:2].T).T
         if len(points) == 1:
             points = np.concatenate([points, np.zeros_like(points)])
-        true = arrays[f"test_true_{name}"].reshape(-1)
+        true = arrays[f"test_true_{name}"].reshape(-1)[finite]
         dots = axis.scatter(*points, c=true, s=3, cmap="viridis", rasterized=True)
         figure.colorbar(dots, ax=axis, label=f"true {name}₁")
         axis.set(xlabel=f"latent {name}, first component", ylabel="second component")

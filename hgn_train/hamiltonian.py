@@ -9,9 +9,6 @@ no double backward, one graph that can be compiled or captured.
 
 A rollout takes tens of such gradients with the same weights. Convolutions of small maps are slow
 at that, so they are unfolded into matrices once a rollout: the same function of flattened maps.
-
-The activation must be smooth: the derivative of ReLU's derivative is zero, and such a network does
-not learn its gradient.
 """
 
 # ruff: noqa: UP037 - shapes are strings
@@ -19,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,45 +25,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hgn_train import activations
+from hgn_train.activations import CURVATURE, SMOOTH
 from hgn_train.chain import Chain, kernel_of
 from hgn_train.layers import Convolution, linear
-from physim.errors import PhysimError, unknown
-
-
-def _swish_slope(u: Tensor) -> Tensor:
-    gate = torch.sigmoid(u)
-    return gate * (1 + u * (1 - gate))
-
-
-SMOOTH: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
-    "softplus": (functional.softplus, torch.sigmoid),
-    "tanh": (torch.tanh, lambda u: 1 - torch.tanh(u) ** 2),
-    "swish": (functional.silu, _swish_slope),
-}
-"""Activations of an energy, each with its derivative."""
-
-
-def _softplus_curvature(u: Tensor) -> Tensor:
-    slope = torch.sigmoid(u)
-    return slope * (1 - slope)
-
-
-def _tanh_curvature(u: Tensor) -> Tensor:
-    value = torch.tanh(u)
-    return -2 * value * (1 - value**2)
-
-
-def _swish_curvature(u: Tensor) -> Tensor:
-    gate = torch.sigmoid(u)
-    return gate * (1 - gate) * (2 + u * (1 - 2 * gate))
-
-
-CURVATURE: dict[str, Callable[[Tensor], Tensor]] = {
-    "softplus": _softplus_curvature,
-    "tanh": _tanh_curvature,
-    "swish": _swish_curvature,
-}
-"""Second derivatives of the activations."""
 
 
 class Energy(nn.Module):
@@ -85,8 +47,7 @@ class Energy(nn.Module):
         stiffness: Sequence[float] = (),
     ) -> None:
         super().__init__()
-        if activation not in SMOOTH:
-            raise PhysimError(unknown("activation of the Hamiltonian", activation, SMOOTH))
+        activations.check(activation)
         self.layers: Any = nn.ModuleList(layers)
         if layers[-1].bias is not None:  # a constant added to an energy moves nothing
             layers[-1].bias.requires_grad_(False)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hgn_train import files
+from hgn_train import files, metrics
 from hgn_train.settings import TrainSettings
 from physim.kernels import Compiling
 
@@ -109,7 +109,7 @@ class Log:
         line: dict[str, Any] = {"step": step, "held_out_error": error}
         text = f"step {step}: held-out error {error:.4g}"
         if reference is not None:
-            share = 1 - error / reference
+            share = metrics.share_explained(error, reference)
             line |= {"reference_error": reference, "share_explained": share}
             text += f", share explained {share:.3f}"
         self._out(line)

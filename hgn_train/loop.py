@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hgn_train import checkpoint, data, files, models, step
+from hgn_train import checkpoint, data, files, metrics, models, step
 from hgn_train.checkpoint import Checkpoint
 from hgn_train.log import Log, Pictures
 from hgn_train.models.model import Batches
@@ -141,6 +141,7 @@ class Training:
                 if log is not None:
                     log.write(done, self.sums, rate)
                 self.update.begin_again()
+                self.sums = self.update.sums  # of several processes it was another, not reset
             due = bool(t.evaluate_every) and done % t.evaluate_every == 0
             if (due or ended) and self.fabric.is_global_zero:
                 self.judge(log)
@@ -178,7 +179,8 @@ class Training:
         """Look at held-out rows, and keep the weights if they are the best so far."""
         model = self.model if self.average is None else self.average
         error, shown = evaluate(model, self.held_out, self.fabric)
-        self.share = math.nan if self.reference is None else 1 - error / self.reference
+        if self.reference is not None:
+            self.share = metrics.share_explained(error, self.reference)
         if log is not None:
             log.evaluation(self.done, error, self.reference, shown)
         if error < self.best:

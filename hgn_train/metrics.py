@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-VALID_BELOW = 0.025
-"""Relative squared error of a frame up to which a prediction is valid."""
+from physim.scoring import VALID_BELOW
+
 SYMETRIC_R2 = 0.9
 SYMETRIC_BELOW = 0.05
 
@@ -59,13 +59,13 @@ def mean_and_standard_error(values: np.ndarray) -> tuple[float, float]:
 
 
 def share_explained(error: float, average: float, oracle: float = 0.0) -> float:
-    """1 for the oracle, 0 for the average image.
+    """1 for the oracle, 0 for the average image; nan where the two are equally good.
 
     Example:
         >>> share_explained(2.0, average=10.0)
         0.8
     """
-    return 1 - (error - oracle) / (average - oracle)
+    return 1 - (error - oracle) / (average - oracle) if average > oracle else math.nan
 
 
 def valid_prediction_time(
@@ -74,7 +74,7 @@ def valid_prediction_time(
     """How many frames stay valid, counted from the first.
 
     A frame is valid while the squared error is at most `below` of the mean square of the true
-    frame.
+    frame; one that is not finite is not.
 
     Arguments:
         drawn: (n, frames, ...), the frame nearest to what was inferred first.
@@ -90,9 +90,8 @@ def valid_prediction_time(
         array([2])
     """
     flat = truth.reshape(*truth.shape[:2], -1)
-    relative = frame_errors(drawn, truth) / (flat**2).mean(-1)
-    invalid = np.concatenate([relative > below, np.ones((len(truth), 1), dtype=bool)], axis=1)
-    return invalid.argmax(1)
+    valid = frame_errors(drawn, truth) <= below * (flat**2).mean(-1, dtype=np.float64)
+    return np.concatenate([~valid, np.ones((len(truth), 1), dtype=bool)], axis=1).argmax(1)
 
 
 def energy_statistics(energy: np.ndarray) -> dict[str, float]:
@@ -143,15 +142,17 @@ def readout(
         state_test: (rows, coordinates).
 
     Returns:
-        The scores, averaged over coordinates.
+        The scores, averaged over coordinates; nan where a latent state is not finite.
     """
+    if not (np.isfinite(latent).all() and np.isfinite(latent_test).all()):
+        return Readout(math.nan, math.nan)
     from sklearn.decomposition import PCA
     from sklearn.linear_model import Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
     linear = make_pipeline(StandardScaler(), Ridge(1e-3))
-    components = min(32, latent.shape[1])
+    components = min(32, *latent.shape)
     quadratic = make_pipeline(
         StandardScaler(), PCA(components, whiten=True), PolynomialFeatures(2), Ridge(1.0)
     )

@@ -180,7 +180,11 @@ def _array(path: Path) -> np.ndarray:
 
 
 def _table(path: Path) -> np.ndarray:
-    """Numbers between commas, semicolons or tabs; a first line of words is a head."""
+    """Numbers between commas, semicolons or tabs; a first line of words is a head.
+
+    Only one of these separates the numbers of a line: beside semicolons a comma is no separator,
+    and a decimal one is refused.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -190,7 +194,8 @@ def _table(path: Path) -> np.ndarray:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        cells = [cell.strip() for cell in line.replace(";", ",").replace("\t", ",").split(",")]
+        separator = next((mark for mark in "\t;" if mark in line.strip()), ",")
+        cells = [cell.strip() for cell in line.split(separator)]
         values = [_number(cell) for cell in cells]
         if head and all(value is None for value in values):
             head = False

@@ -57,6 +57,7 @@ def fit_mixture(z: np.ndarray, components: int = 64, seed: int = 0) -> Mixture:
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
+    z = np.repeat(z, 2, 0) if len(z) == 1 else z  # the least that has a covariance, of 0
     # its products are small: more threads gain nothing, and lose much beside other programs
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # 60 rounds are enough, converged or not

@@ -173,6 +173,8 @@ class RunSettings:
                 network=filled(kind.settings, given["network"]),
                 train=filled(TrainSettings, given["train"]),
             )
+        except PhysimError as error:  # such as a setting that another version had
+            raise PhysimError(f"{source}: {error}") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PhysimError(f"{source}: not the settings of a run ({error})") from None
 
@@ -223,7 +225,7 @@ def values(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cast(name: str, hint: Any, value: Any) -> Any:
     origin = typing.get_origin(hint)
-    wanted = "a finite number" if hint is float else WIDTHS.get(hint)
+    wanted = EXPECTED.get(hint)
     try:
         if hint is bool:
             if isinstance(value, str):
@@ -233,7 +235,7 @@ def _cast(name: str, hint: Any, value: Any) -> Any:
             return _whole(value)
         if hint is float:
             number = float(value)
-            if not math.isfinite(number):
+            if not abs(number) <= LARGEST_FLOAT:  # nan is not either
                 raise ValueError
             return number
         if origin is Literal or hint is str or origin is types.UnionType:
@@ -264,11 +266,16 @@ def _whole(value: Any) -> int:
 LARGEST = 2**63 - 1
 """Of whole numbers: beyond are none that PyTorch counts with."""
 
-WIDTHS = {
+LARGEST_FLOAT = 1e38
+"""Of other numbers: networks compute in float32, which ends soon beyond."""
+
+EXPECTED = {
+    int: "a whole number below 2^63",
+    float: "a finite number up to 1e38",
     tuple[int, ...]: "widths from 1, such as [32, 64]",
     tuple[tuple[int, ...], ...]: "lists of widths from 1, such as [[32, 64], [64]]",
 }
-"""What is expected where a setting is the widths of layers, or of blocks of layers."""
+"""By type of a setting, in words; tuples are the widths of layers, or of blocks of layers."""
 
 
 def _widths(hint: Any, value: Any) -> Any:

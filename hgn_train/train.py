@@ -37,7 +37,7 @@ __all__ = ["DivergedError", "Outcome", "fit"]
 COLLAPSED_SHARE = 0.1
 """Below this share explained a model that is done has learned no more than a mean."""
 
-WORSE = "rollouts are further from the truth than a mean"
+WORSE = "predictions are further from the truth than a mean"
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
     """
     import torch
 
-    from hgn_train import settings
+    from hgn_train import models, settings
     from hgn_train.cli.pictures import check_name, write_pictures
     from hgn_train.evaluation.judged import judged
     from hgn_train.evaluation.latents import fit_prior, sample_latents
@@ -54,11 +54,12 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
             f"-n, --frames: got {n} and {frames}, expected n from 1 and frames from 0"
         )
     chosen = options.device_of(device)
-    if settings.load(run).model == "nhf":
+    model = settings.load(run).model
+    if models.find(model).evaluation == "densities":
         for name, given in (("--prior", kind != "mixture"), ("--frames", frames)):
             if given:
                 raise PhysimError(
-                    f"{name}: an nhf draws points, which have no frames and no prior"
+                    f"{name}: '{model}' draws points, which have no frames and no prior"
                 )
         write_points(run, n, seed, out, chosen)
         click.echo(f"{out}: {n} sampled points")

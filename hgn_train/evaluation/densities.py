@@ -22,7 +22,7 @@ from hgn_train import checkpoint, metrics, points
 from hgn_train.evaluation import elsewhere, spline_flow
 from hgn_train.evaluation.density_report import comparisons, lead, pictures, rows
 from hgn_train.evaluation.density_table import tables
-from hgn_train.evaluation.results import keep, training_facts
+from hgn_train.evaluation.results import also_chose, keep, training_facts
 from hgn_train.models.nhf import bound
 
 __all__ = ["comparisons", "evaluate", "lead", "pictures", "rows", "tables"]
@@ -84,13 +84,15 @@ def evaluate(
         log_weights = weights_of(model, some.to(device), max(KS))
         true = None if target.density is None else target.density.log_prob(some.double())
         results["splits"][name] = judge_split(log_weights, true, gaussian(target.first, some))
+    place = elsewhere.folder_of(run, settings.data, results["data"])
+    if place == run:
+        results["splits"]["test"] |= also_chose(results["settings"], len(target.rest), n)
     generator = torch.Generator(device).manual_seed(1)
     say("samples")
     samples = model.sample((DRAWN,), generator).cpu()
     if target.density is not None:
         results["entropy"] = target.density.entropy
         results["strays"] = strays(target, samples)
-    place = elsewhere.folder_of(run, settings.data, results["data"])
     results["spline_flow"] = spline_flow.found(run) if place == run else None
     arrays = {"target": target.rest[:DRAWN].numpy(), "samples": samples.numpy()}
     say("pictures")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train.evaluation import density_figures
-from hgn_train.evaluation.markdown import plus_minus
+from hgn_train.evaluation.markdown import chosen_on, plus_minus
 
 Results = Mapping[str, Any]
 
@@ -26,8 +26,9 @@ def rows(results: Results) -> list[tuple[str, str]]:
     Returns:
         Rows in the order of the report; log-densities in nats per point.
     """
-    table = []
+    table: list[tuple[str, str]] = []
     for name, split in results["splits"].items():
+        table += chosen_on(name, split)
         for k, value in split["bounds"].items():
             best = value == split["log_prob"]
             text = plus_minus(split, "log_prob") if best else f"{value:.3f}"

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from hgn_train.densities import DENSITIES
+from physim.errors import PhysimError
 
 START = "on-"
 
@@ -42,6 +43,23 @@ def is_same(own: str, given: str) -> bool:
     if own == given or {own, given} & DENSITIES.keys():
         return own == given
     return Path(own).resolve() == Path(given).resolve()
+
+
+def check_there(run: Path, own: str) -> None:
+    """Refuse a run whose own data set is no longer where it was.
+
+    Arguments:
+        run: Folder of the run.
+        own: The data set that it was trained on.
+
+    Raises:
+        PhysimError: Says where the run looks for it.
+    """
+    if not (Path(own) / "manifest.json").is_file():
+        raise PhysimError(
+            f"{own}: holds no data set, but {run} was trained on one there; if it has moved, "
+            f"change `data` in {run / 'config.json'}"
+        )
 
 
 def is_of_other_data(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train import figures
-from hgn_train.evaluation.markdown import plus_minus
+from hgn_train.evaluation.markdown import chosen_on, plus_minus
 
 Results = Mapping[str, Any]
 
@@ -37,6 +37,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
     for name, split in results["splits"].items():
         error = plus_minus(split, form=".2f", scale=1e4)
         table.append((f"{name}: pixel MSE × 1e4, {frames} frames from {seen}", error))
+        table += chosen_on(name, split)
         table.append((f"{name}: average image", f"{1e4 * split['average_image']:.2f}"))
         table.append((f"{name}: oracle", f"{1e4 * split['oracle']:.2f}"))
         table.append((f"{name}: share explained", f"{split['share_explained']:.4f}"))
@@ -95,6 +96,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
 
 TOO_LARGE = "not computed for so large a state"
 TOO_FEW = "not computed for fewer than five test trajectories"
+NOT_FINITE = "not computed for states that are not finite"
 
 
 SAMPLES = {

@@ -22,7 +22,7 @@ from hgn_train.evaluation.image_report import lead, pictures, rows
 from hgn_train.evaluation.image_table import comparisons, tables
 from hgn_train.evaluation.judged import Judged, from_bytes, judged, to_bytes
 from hgn_train.evaluation.latents import fit_prior, judge_latent, judge_samples
-from hgn_train.evaluation.results import keep, training_facts
+from hgn_train.evaluation.results import also_chose, keep, training_facts
 from hgn_train.models.hgn import kl_from_standard_normal
 from physim.scoring import average_image
 
@@ -74,6 +74,7 @@ def evaluate(
         "training": training_facts(run),
         "splits": {},
     }
+    place = elsewhere.folder_of(run, settings["data"], results["data"])
     arrays: dict[str, np.ndarray] = {"average_image": average}
     for name, split in it.source.dataset.splits.items():
         if not len(split):
@@ -81,6 +82,8 @@ def evaluate(
         say(f"{name}: {min(n, len(split))} trajectories")
         results["splits"][name], kept = judge_split(it, name, min(n, len(split)), average)
         arrays |= {f"{name}_{key}": value for key, value in kept.items()}
+        if name == "test" and place == run:
+            results["splits"][name] |= also_chose(settings, len(split), n)
     say(f"{extra} frames further, backward and at other speeds")
     more, kept = judge_beyond(it, "test", min(n, 256), extra, average)
     results |= more
@@ -95,7 +98,6 @@ def evaluate(
     results["samples"], kept = judge_samples(it, run, 64)
     arrays |= kept
     results["seconds"] = time.perf_counter() - started
-    place = elsewhere.folder_of(run, settings["data"], results["data"])
     keep(place, results, arrays)
     return results
 

@@ -13,6 +13,7 @@ import torch
 from hgn_train import checkpoint, data, models
 from hgn_train.conditions import keep_memory
 from hgn_train.data import Source
+from hgn_train.evaluation import elsewhere
 from physim.errors import PhysimError
 
 
@@ -84,6 +85,8 @@ def judged(run: Path, device: torch.device, folder: str | None = None) -> Judged
     model, settings, _ = checkpoint.load_model(run, device)
     if models.find(settings.model).evaluation != "images":
         raise PhysimError(f"{run}: is a run of '{settings.model}', which draws no frames")
+    if not folder:
+        elsewhere.check_there(run, settings.data)
     source = data.open_source(folder or settings.data)
     data.check_fits(settings.network, source)
     if folder:
@@ -120,5 +123,5 @@ def from_bytes(images: np.ndarray) -> np.ndarray:
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
-    """From 0 … 1 to uint8."""
-    return np.round(255 * np.clip(images, 0, 1)).astype(np.uint8)
+    """From 0 … 1 to uint8; black where a number is not finite."""
+    return np.round(255 * np.nan_to_num(np.clip(images, 0, 1))).astype(np.uint8)

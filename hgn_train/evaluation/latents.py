@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hgn_train import checkpoint, data, metrics, prior, truth
-from hgn_train.evaluation.image_report import TOO_FEW, TOO_LARGE
+from hgn_train.evaluation.image_report import NOT_FINITE, TOO_FEW, TOO_LARGE
 from hgn_train.evaluation.judged import Judged, from_bytes, judged, to_bytes
 from physim.errors import PhysimError
 
@@ -50,20 +50,26 @@ def judge_latent(it: Judged, states: Mapping[str, np.ndarray]) -> dict[str, Any]
         found_test.reshape(-1, found.shape[-1]),
     )
     state = np.concatenate([q_test, p_test], -1)
+    why = ""
+    if size > SYMETRIC_LARGEST:
+        why = TOO_LARGE
+    elif len(state) < 5:
+        why = TOO_FEW
+    elif not np.isfinite(latent_test).all():
+        why = NOT_FINITE
+    starts = () if why else range(0, min(25, len(state) - 4), 5)
     rounds = [
         metrics.symetric(latent_test[start : start + 5], state[start : start + 5], seed=start)
-        for start in range(0, min(25, len(state) - 4), 5)
-        if size <= SYMETRIC_LARGEST
+        for start in starts
     ]
 
     def mean(values: list[float]) -> float | None:
         return float(np.mean(values)) if values else None
 
-    why = {} if rounds else {"why": TOO_LARGE if size > SYMETRIC_LARGEST else TOO_FEW}
     return {
         "readout": dataclasses.asdict(scores),
         "symetric": {
-            **why,
+            **({"why": why} if why else {}),
             "r2": mean([one.r2 for one in rounds]),
             "distance": mean([one.distance for one in rounds]),
             "good": mean([float(one.good) for one in rounds]),

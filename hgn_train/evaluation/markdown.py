@@ -46,6 +46,24 @@ def plus_minus(
     return text if math.isnan(spread) else f"{text} ± {format(spread, of_error or form)}"
 
 
+def chosen_on(name: str, split: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A row for the rows of a split that also chose the weights, if there are any.
+
+    Arguments:
+        name: Of the split.
+        split: Its results.
+
+    Example:
+        >>> chosen_on("test", {"trajectories": 80, "also_chose": 10})
+        [('test: of these trajectories, also used to choose the weights', '10 of 80')]
+    """
+    kind = "points" if "points" in split else "trajectories"
+    if "also_chose" not in split:
+        return []
+    row = f"{name}: of these {kind}, also used to choose the weights"
+    return [(row, f"{split['also_chose']} of {split[kind]}")]
+
+
 def training_time(training: Mapping[str, Any]) -> str:
     """How long a training took: of one thread the processor's time, which other programs leave.
 

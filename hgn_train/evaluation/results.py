@@ -140,5 +140,30 @@ def training_facts(run: Path) -> dict[str, Any]:
     return facts
 
 
+def also_chose(settings: Mapping[str, Any], available: int, n: int) -> dict[str, int]:
+    """How many of the first test rows of a run's own data also chose the weights that it kept.
+
+    A training keeps the weights with the least error on the last rows of the test split; one that
+    looks at these only at its end has chosen nothing.
+
+    Arguments:
+        settings: Of the run.
+        available: Rows of the test split.
+        n: How many of them are judged, from the first.
+
+    Returns:
+        `also_chose` for the results of the split; nothing where there is no such row.
+
+    Example:
+        >>> train = {"steps": 200, "evaluate_every": 50, "held_out": 30}
+        >>> also_chose({"train": train}, available=100, n=80)
+        {'also_chose': 10}
+    """
+    train = settings["train"]
+    looked = 0 < train["evaluate_every"] < train["steps"]
+    both = min(n, available) - max(0, available - train["held_out"])
+    return {"also_chose": both} if looked and both > 0 else {}
+
+
 def _damaged(path: Path) -> PhysimError:
     return PhysimError(f"{path}: damaged; `hgn-train evaluate {path.parent}` remakes it")

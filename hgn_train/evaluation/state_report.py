@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train.evaluation import state_figures
-from hgn_train.evaluation.markdown import plus_minus
+from hgn_train.evaluation.markdown import chosen_on, plus_minus
 
 Results = Mapping[str, Any]
 NOT_LEARNED = 0.1
@@ -28,8 +28,9 @@ def rows(results: Results) -> list[tuple[str, str]]:
     Returns:
         Rows in the order of the report.
     """
-    table = []
+    table: list[tuple[str, str]] = []
     for name, split in results["splits"].items():
+        table += chosen_on(name, split)
         for key, words in WORDS.items():
             if key in split:
                 part = split[key]

@@ -21,7 +21,7 @@ from torch import nn
 from hgn_train import checkpoint, metrics, states, truth
 from hgn_train.data import Source
 from hgn_train.evaluation import elsewhere
-from hgn_train.evaluation.results import keep, training_facts
+from hgn_train.evaluation.results import also_chose, keep, training_facts
 from hgn_train.evaluation.state_report import lead, pictures, rows
 from hgn_train.evaluation.state_table import comparisons, tables
 
@@ -63,6 +63,8 @@ def evaluate(
     """
     started = time.perf_counter()
     model, settings, _ = checkpoint.load_model(run, torch.device("cpu"))
+    if not folder:
+        elsewhere.check_there(run, settings.data)
     source = states.open_states(folder or settings.data, settings.network).source
     motion: Any = copy.deepcopy(model.motion).double()
     results: dict[str, Any] = {
@@ -73,17 +75,19 @@ def evaluate(
         "training": training_facts(run),
         "splits": {},
     }
+    place = elsewhere.folder_of(run, settings.data, results["data"])
     for name, split in source.dataset.splits.items():
         if len(split):
             say(f"{name}: {min(n, len(split))} trajectories")
             results["splits"][name] = judge_split(motion, source, name, min(n, len(split)))
+        if name == "test" and place == run:
+            results["splits"][name] |= also_chose(results["settings"], len(split), n)
     duration = (source.frames - 1 + (extra or 0)) * source.dt
     if extra is None:
         duration = DURATIONS.get(source.system, duration)
     say(f"test: rollouts for {duration:g} units of time")
     results["rollout"], arrays = judge_rollouts(motion, source, n, duration)
     results["seconds"] = time.perf_counter() - started
-    place = elsewhere.folder_of(run, settings.data, results["data"])
     keep(place, results, arrays)
     return results
 

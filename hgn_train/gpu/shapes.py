@@ -31,7 +31,7 @@ ACTIVATIONS = {
         "gate(u) * (1 - gate(u)) * (2 + u * (1 - 2 * gate(u)))",
     ),
 }
-"""Each with its two derivatives, as in `hamiltonian.SMOOTH` and `hamiltonian.CURVATURE`."""
+"""Each with its two derivatives, as in `activations`."""
 
 
 @dataclass(frozen=True)

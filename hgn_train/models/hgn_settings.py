@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hgn_train import integrators
+from hgn_train import activations, integrators
 from hgn_train.decoder import start_size
 from hgn_train.encoder import check_blocks
 from physim.errors import PhysimError
@@ -123,6 +123,7 @@ class HGNSettings:
                 raise PhysimError(f"{name}: got {getattr(self, name)}, expected a number from 0")
         if not 0 <= self.alpha < 1:
             raise PhysimError(f"alpha: got {self.alpha}, expected a number from 0 to below 1")
+        activations.check(self.activation)
         check_blocks(self.encoder)
         if self.state == "vector" and self.maps < 1:
             raise PhysimError(f"maps: got {self.maps}, expected a number above 0")

@@ -20,11 +20,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hgn_train.hamiltonian import SMOOTH, Joint, mlp_energy
+from hgn_train import activations
+from hgn_train.activations import SMOOTH
+from hgn_train.hamiltonian import Joint, mlp_energy
 from hgn_train.layers import linear, start_orthogonal
 from hgn_train.scores import Scores
 from hgn_train.states import NAMES, derivative_error
-from physim.errors import PhysimError, unknown
+from physim.errors import PhysimError
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,7 @@ class StateSettings:
             raise PhysimError(f"dimension: got {self.dimension}, expected a whole number from 1")
         if not self.hidden or min(self.hidden) < 1:
             raise PhysimError(f"hidden: got {list(self.hidden)}, expected widths from 1")
-        if self.activation not in SMOOTH:
-            raise PhysimError(unknown("activation", self.activation, SMOOTH))
+        activations.check(self.activation)
 
 
 class Canonical(nn.Module):

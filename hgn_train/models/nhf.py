@@ -31,11 +31,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hgn_train import bases, integrators
-from hgn_train.hamiltonian import SMOOTH, Separable, mlp_energy
+from hgn_train import activations, bases, integrators
+from hgn_train.hamiltonian import Separable, mlp_energy
 from hgn_train.layers import linear
 from hgn_train.scores import Scores
-from physim.errors import PhysimError, unknown
+from physim.errors import PhysimError
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ class NHFSettings:
                 raise PhysimError(
                     f"{name}: got {list(getattr(self, name))}, expected widths such as [128, 128]"
                 )
-        if self.activation not in SMOOTH:
-            raise PhysimError(unknown("activation", self.activation, SMOOTH))
+        activations.check(self.activation)
         bases.find(self.base)
         chosen = integrators.find(self.integrator)
         if not (chosen.symplectic and chosen.reversible and chosen.needs_separable):

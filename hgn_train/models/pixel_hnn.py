@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from hgn_train import images, integrators
+from hgn_train import activations, images, integrators
 from hgn_train.autoencoder import Convolutional, Dense
 from hgn_train.decoder import start_size
 from hgn_train.encoder import check_blocks
@@ -112,6 +112,7 @@ class PixelHNNSettings:
                 f"inference_frames: got {self.inference_frames}, expected from 2 to "
                 f"{self.frames - 1}, fewer than the frames of a rollout"
             )
+        activations.check(self.activation)
         check_blocks(self.encoder)
         start_size(self.resolution, self.decoder, self.shuffle)
         integrators.find(self.integrator, separable=False)

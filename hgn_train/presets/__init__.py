@@ -52,7 +52,19 @@ def minutes(preset: str, system: str) -> float:
 
 def default(model: str) -> str:
     """The default preset of a model: the light one, if it has one."""
-    return "small" if "small" in PRESETS[models.find(model).name] else "paper"
+    return "small" if "small" in of(model) else "paper"
+
+
+def of(model: str) -> dict[str, Preset]:
+    """The presets of a model; one that lists none has its defaults, as `paper`.
+
+    Arguments:
+        model: One of `models.MODELS`.
+
+    Returns:
+        By name.
+    """
+    return PRESETS.get(models.find(model).name, {"paper": ({}, {})})
 
 
 def settings_of(
@@ -66,7 +78,7 @@ def settings_of(
     """The settings of a run from a preset and what is changed of it.
 
     Arguments:
-        preset: One of `PRESETS[model]`.
+        preset: One of `of(model)`.
         data: Folder of the data set.
         model: One of `models.MODELS`.
         network: Changed settings of the model.
@@ -84,9 +96,10 @@ def settings_of(
         1
     """
     kind = models.find(model)
-    if preset not in PRESETS[model]:
-        raise PhysimError(unknown("preset", preset, PRESETS[model]))
-    of_network, of_train = PRESETS[model][preset]
+    known = of(model)
+    if preset not in known:
+        raise PhysimError(unknown("preset", preset, known))
+    of_network, of_train = known[preset]
     of_system = OF_SYSTEM.get(model, {}).get(preset, {}).get(system, {})
     network_of_system, train_of_system = split_settings(of_system, model)
     of_network, of_train = of_network | network_of_system, of_train | train_of_system

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hgn_train import checkpoint, files, log
+from hgn_train import checkpoint, files, log, settings
 from hgn_train.checkpoint import Checkpoint
 from hgn_train.evaluation import results
 from hgn_train.settings import TrainSettings
@@ -100,3 +100,11 @@ def test_weights_of_another_model_are_refused(tiny_run, tmp_path):
     path.write_text(path.read_text().replace('"state_size": 4', '"state_size": 5'))
     with pytest.raises(PhysimError, match="has shape"):
         checkpoint.load_model(run, torch.device("cpu"))
+
+
+def test_a_setting_of_another_version_is_named_with_its_file(tiny_run, tmp_path):
+    text = (tiny_run / "config.json").read_text()
+    path = tmp_path / "config.json"
+    path.write_text(text.replace('"state_size": 4', '"state_sizes": 4'))
+    with pytest.raises(PhysimError, match=f"{path}: setting: got 'state_sizes' "):
+        settings.load(tmp_path)

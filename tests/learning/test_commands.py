@@ -265,9 +265,10 @@ BAD |= {
     for model, data, name, value, message in (
         ("hgn", "DATA", "learning_rate", "nan", "'nan', expected a finite number"),
         ("hgn", "DATA", "learning_rate", "inf", "'inf', expected a finite number"),
-        ("hgn", "DATA", "steps", "inf", "'inf', expected a value of type int"),
-        ("hgn", "DATA", "steps", "1e400", "'1e400', expected a value of type int"),
-        ("hgn", "DATA", "threads", "1e300", "'1e300', expected a value of type int"),
+        ("hgn", "DATA", "steps", "inf", "'inf', expected a whole number below 2^63"),
+        ("hgn", "DATA", "dt", "1e39", "'1e39', expected a finite number up to 1e38"),
+        ("hgn", "DATA", "steps", "1e400", "'1e400', expected a whole number below 2^63"),
+        ("hgn", "DATA", "threads", "1e300", "'1e300', expected a whole number below 2^63"),
         ("hgn", "DATA", "hamiltonian", "[-1]", "'[-1]', expected widths from 1"),
         ("hgn", "DATA", "hamiltonian", "5", "'5', expected widths from 1"),
         ("hgn", "DATA", "hamiltonian", "[true]", "'[true]', expected widths from 1"),

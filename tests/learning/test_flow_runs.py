@@ -3,12 +3,13 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from hgn_train import checkpoint, cli, points
+from hgn_train import checkpoint, cli, models, points
 from hgn_train.evaluation import densities
 from physim.command_line import run as run_command
 
@@ -186,7 +187,18 @@ def test_what_a_flow_does_not_do_is_one_sentence(flows, tmp_path, capsys):
         out = tmp_path / "points.npy"
         status, _, err = run(capsys, "sample", flows / "line", option, value, "-o", out)
         assert status == 2
-        assert f"{option}: an nhf draws points" in err
+        assert f"{option}: 'nhf' draws points" in err
+
+
+def test_a_flow_of_another_name_is_sampled(flows, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(models.MODELS, "mine", replace(models.find("nhf"), name="mine"))
+    shutil.copytree(flows / "line", tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    path.write_text(path.read_text().replace('"model": "nhf"', '"model": "mine"'))
+    out = tmp_path / "points.csv"
+    status, _, err = run(capsys, "sample", tmp_path / "run", "-n", 30, "-o", out)
+    assert status == 0, err
+    assert len(out.read_text().splitlines()) == 30
 
 
 def test_a_flow_that_learned_one_gaussian_is_named(flows):

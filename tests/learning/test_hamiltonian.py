@@ -5,9 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hgn_train.activations import CURVATURE, SMOOTH
 from hgn_train.hamiltonian import (
-    CURVATURE,
-    SMOOTH,
     Energy,
     Joint,
     Separable,
@@ -110,7 +109,7 @@ def test_same_padding_puts_the_odd_pixel_at_the_end():
 
 
 def test_an_activation_that_does_not_exist_is_named():
-    with pytest.raises(Exception, match="activation of the Hamiltonian: got 'relu'"):
+    with pytest.raises(Exception, match="activation: got 'relu'"):
         Energy([torch.nn.Linear(2, 1)], "relu")
 
 

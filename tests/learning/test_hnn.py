@@ -13,9 +13,9 @@ from torch import nn
 
 import physim
 from hgn_train import checkpoint, cli, data, states, train, truth
+from hgn_train.activations import SMOOTH
 from hgn_train.evaluation import states as judging
 from hgn_train.evaluation.states import integrated, learned_energy
-from hgn_train.hamiltonian import SMOOTH
 from hgn_train.models.hnn import StateSettings, build_hnn, build_mlp
 from hgn_train.presets import settings_of
 from physim.command_line import run as run_command

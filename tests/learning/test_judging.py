@@ -12,7 +12,7 @@ import physim
 from hgn_train import checkpoint, cli, evaluation, settings, train
 from hgn_train.evaluation import image_report, latents, state_report
 from hgn_train.evaluation.images import valid_part
-from hgn_train.evaluation.results import numbers
+from hgn_train.evaluation.results import also_chose, numbers
 from hgn_train.paper import runs
 from hgn_train.presets import settings_of
 from physim.command_line import run as run_command
@@ -171,7 +171,9 @@ def test_other_data_have_a_folder_of_their_own(judged_run, other_data, tmp_path,
         "report.html",
         "pictures",
     }
-    assert json.loads((other / "evaluation.json").read_text())["data"] == str(other_data / "stiff")
+    found = json.loads((other / "evaluation.json").read_text())
+    assert found["data"] == str(other_data / "stiff")
+    assert "also_chose" not in found["splits"]["test"]  # though as many rows chose the weights
     page = (other / "report.html").read_text()
     assert str(other_data / "stiff") in page
     assert "evaluated on" in page
@@ -190,6 +192,20 @@ def test_its_own_data_by_another_name_are_its_own(judged_run, tiny_data, tmp_pat
     assert status == 0, err
     assert f"report: {folder / 'report.html'}" in out
     assert not list(folder.glob("on-*"))
+
+
+def test_data_that_have_moved_are_asked_for(tiny_run, other_data, tmp_path, capsys):
+    """Also where others are given: the prior of a run is that of its own data."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder)
+    (folder / "checkpoints" / "prior.safetensors").unlink(missing_ok=True)
+    path = folder / "config.json"
+    own = settings.load(folder).data
+    path.write_text(path.read_text().replace(own, str(tmp_path / "gone")))
+    for words in ((), ("--data", other_data / "stiff")):
+        err = refused(capsys, "evaluate", folder, *words, *FEW)
+        assert f"{tmp_path / 'gone'}: holds no data set, but {folder} was trained on one" in err
+        assert f"if it has moved, change `data` in {path}" in err
 
 
 def test_a_run_whose_folder_is_called_so_is_found(judged_run, tmp_path):
@@ -292,6 +308,44 @@ def test_a_model_that_does_not_sample_has_no_divergence(tiny_data, tmp_path):
     assert "divergence" not in results["splits"]["test"]
     assert not any("KL" in name for name, _ in judge.rows(results))
     assert "KL" not in judge.lead(results)
+
+
+def test_rows_that_chose_the_weights_are_counted(tiny_run, tmp_path):
+    """Of 64 test trajectories the last 32 did."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    judge = evaluation.find("hgn")
+    results = judge.evaluate(tmp_path / "run", torch.device("cpu"), n=40, extra=1)
+    row = ("test: of these trajectories, also used to choose the weights", "8 of 40")
+    assert row in judge.rows(results)
+    assert "also_chose" not in results["splits"]["train"]
+
+
+def test_nothing_is_chosen_by_looking_once():
+    train = {"steps": 200, "evaluate_every": 200, "held_out": 30}
+    assert also_chose({"train": train}, 40, 40) == {}
+    assert also_chose({"train": train | {"evaluate_every": 0}}, 40, 40) == {}
+    assert also_chose({"train": train | {"evaluate_every": 100}}, 40, 40) == {"also_chose": 30}
+    assert also_chose({"train": train | {"evaluate_every": 100}}, 20, 512) == {"also_chose": 20}
+
+
+def test_a_model_whose_rollouts_are_not_finite_is_judged(tiny_run, tmp_path, capsys):
+    """And said to be so: no frame of it is valid, and nothing can be read off its states."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder)
+    path = folder / "checkpoints" / "best.safetensors"
+    saved = checkpoint.read(path)
+    for key, tensor in saved.tensors.items():
+        if ".hamiltonian." in key and key.endswith("weight"):
+            tensor.mul_(1e20)
+    checkpoint.write(path, saved)
+    status, out, err = run(capsys, "evaluate", folder, *FEW)
+    assert status == 0, err
+    assert "NOT LEARNED: its rollouts are not finite" in out
+    results = numbers(folder)
+    assert results["beyond"]["valid_forward"] < 0.5
+    assert results["latent"]["symetric"]["why"].startswith("not computed for states that are not")
+    assert np.isnan(results["latent"]["readout"]["quadratic"])
+    assert (folder / "report.html").is_file()
 
 
 @pytest.mark.parametrize(

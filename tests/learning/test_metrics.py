@@ -21,14 +21,39 @@ def test_valid_prediction_time_is_relative_to_the_frame():
     assert metrics.valid_prediction_time(truth + 1.6, truth).tolist() == [0]
 
 
+def test_a_frame_that_is_not_finite_is_not_valid():
+    truth = np.ones((2, 4, 3))
+    truth[1] = 0  # a black frame, drawn black, is
+    drawn = truth.copy()
+    drawn[0, 2:] = np.nan
+    assert metrics.valid_prediction_time(drawn, truth).tolist() == [2, 4]
+
+
 def test_share_explained_between_its_references():
     assert metrics.share_explained(0.5, average=10.0, oracle=0.5) == 1.0
     assert metrics.share_explained(10.0, average=10.0, oracle=0.5) == 0.0
+    assert np.isnan(metrics.share_explained(0.1, average=0.0))  # frames that never change
 
 
 def test_energy_statistics_of_constant_rollouts():
     energy = np.repeat(np.array([[1.0], [3.0]]), 4, axis=1)
     assert metrics.energy_statistics(energy) == {"mean": 2, "variance": 0, "relative_spread": 0}
+
+
+def test_readout_of_fewer_rows_than_numbers_in_a_state():
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(20, 40))
+    found = metrics.readout(latent, latent[:, :2], latent, latent[:, :2])
+    assert found.linear == pytest.approx(1, abs=1e-3)
+    assert found.quadratic > 0.9
+
+
+def test_readout_of_states_that_are_not_finite_is_none():
+    latent = np.ones((20, 4))
+    broken = np.where(np.arange(4) == 1, np.inf, latent)
+    for one, other in ((latent, broken), (broken, latent)):
+        found = metrics.readout(one, latent[:, :2], other, latent[:, :2])
+        assert np.isnan([found.linear, found.quadratic]).all()
 
 
 def circle(rng, n=5, frames=40):

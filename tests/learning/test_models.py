@@ -11,7 +11,7 @@ from hgn_train import models
 from hgn_train.encoder import Moments
 from hgn_train.images import pixels, stacked
 from hgn_train.models.hgn import HGN, HGNSettings, kl_from_standard_normal
-from hgn_train.presets import PRESETS, settings_of
+from hgn_train.presets import PRESETS, default, settings_of
 from physim.errors import PhysimError
 
 TINY = PRESETS["hgn"]["test"][0]
@@ -274,6 +274,7 @@ def test_both_ways_reverses_half_of_the_batch():
     [
         ({"inference_frames": 11}, "inference_frames: got 11, expected from 1 to 10"),
         ({"decoded": 11}, "decoded: got 11"),
+        ({"activation": "relu"}, "activation: got 'relu'; known: softplus"),
         ({"state": "graph"}, "state: got 'graph', expected one of maps, vector"),
         ({"transform": False, "latent_size": 9}, "latent_size: got 9"),
         ({"both_ways": True, "anchor": "last"}, "both_ways"),
@@ -286,6 +287,15 @@ def test_both_ways_reverses_half_of_the_batch():
 def test_settings_that_make_no_model(changes, message):
     with pytest.raises(PhysimError, match=message):
         HGNSettings(**(TINY | changes))
+
+
+def test_a_model_without_presets_has_its_defaults(monkeypatch):
+    mine = dataclasses.replace(models.find("hgn"), name="mine")
+    monkeypatch.setitem(models.MODELS, "mine", mine)
+    chosen = settings_of(default("mine"), "data", "mine")
+    assert chosen.network == HGNSettings()
+    with pytest.raises(PhysimError, match="preset: got 'small'; known: paper"):
+        settings_of("small", "data", "mine")
 
 
 @pytest.mark.parametrize("preset", PRESETS["hgn"])

@@ -175,6 +175,7 @@ def test_input_pixels_is_this_model(tiny_data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"activation": "relu"}, "activation: got 'relu'; known: softplus"),
         ({"autoencoder": "sparse"}, "autoencoder: got 'sparse', expected one of dense"),
         ({"inference_frames": 1}, "inference_frames: got 1, expected from 2 to 9"),
         ({"integrator": "leapfrog"}, "needs H = T"),

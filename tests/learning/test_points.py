@@ -75,6 +75,10 @@ WRONG = {
     "nan": (save("a.csv", "1,2\n3,nan\n"), "line 2, column 2: got 'nan', expected a finite"),
     "ragged": (save("a.csv", "1,2\n3\n"), "line 2: got 1 numbers, expected 2"),
     "hole": (save("a.csv", "1,2\n3,\n"), "line 2, column 2: got ''"),
+    "decimal comma": (
+        save("a.csv", "0.5;1\n1,5;2\n"),
+        "line 2, column 1: got '1,5', expected a finite number",
+    ),
     "empty": (save("a.csv", ""), "holds no points"),
     "head only": (save("a.csv", "x,y\n"), "holds no points"),
     "bytes": (save("a.csv", b"\xff\xfe\x00"), "not a text file"),

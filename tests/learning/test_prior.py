@@ -32,3 +32,9 @@ def test_the_same_seed_gives_the_same_samples():
 def test_few_samples_are_enough():
     mixture = fit_mixture(np.random.default_rng(0).normal(size=(20, 3)), components=64)
     assert mixture.means.shape == (2, 3)
+
+
+def test_the_mixture_of_one_sample_stays_there():
+    found = fit_mixture(np.array([[3.0, -1.0]]))
+    drawn = found.sample(100, torch.Generator().manual_seed(0))
+    assert torch.allclose(drawn, torch.tensor([3.0, -1.0]), atol=0.1)  # ten deviations

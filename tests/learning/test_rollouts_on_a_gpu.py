@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from hgn_train import adjoint, integrators
+from hgn_train.activations import CURVATURE, SMOOTH
 from hgn_train.gpu import cuda, plain_calls, rollouts, shapes
-from hgn_train.hamiltonian import CURVATURE, SMOOTH, Separable, convolutional_energy, mlp_energy
+from hgn_train.hamiltonian import Separable, convolutional_energy, mlp_energy
 from hgn_train.models.hgn import HGN
 from hgn_train.presets import settings_of
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import physim
-from hgn_train import checkpoint, data, settings, train
+from hgn_train import checkpoint, data, loop, settings, train
 from hgn_train.presets import changes, settings_of
 from physim.errors import PhysimError
 
@@ -67,6 +67,22 @@ def test_resumed_is_bit_identical(tiny_data, tmp_path, objective):
     assert (stopped / "metrics.jsonl").read_text() == whole_curve
     again = train.fit(whole, stopped, resume=True, accelerator="cpu")  # nothing is left to do
     assert again.share_explained == outcome.share_explained
+
+
+def test_sums_that_were_logged_are_not_saved(tiny_data, tmp_path, monkeypatch):
+    """Resumed, a run of several processes would count their steps twice: theirs are copies."""
+
+    def copies(fabric, sums):
+        return {name: value.clone() for name, value in sums.items()}
+
+    monkeypatch.setattr(loop, "over_processes", copies)
+    short = {"steps": 4, "log_every": 2, "save_every": 4, "evaluate_every": 0}
+    train.fit(
+        settings_of("test", str(tiny_data), train=short), tmp_path / "run", accelerator="cpu"
+    )
+    saved = checkpoint.read(tmp_path / "run" / "checkpoints" / checkpoint.LAST).part("sums")
+    assert "loss" in saved
+    assert not any(value.any() for value in saved.values())
 
 
 def test_other_data_of_the_same_name_are_refused(tmp_path):
