@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import physim
 from physim.errors import ShardError
-from physim.shards import manifest, unpack
+from physim.shards import manifest, read, unpack
 
 N = 237
 BOUND = st.none() | st.integers(-300, 300)
@@ -57,6 +57,17 @@ def test_further_axes_are_those_of_numpy(opened, key):
     assert np.array_equal(data.train.image[key], arrays["image"][key])
     assert np.array_equal(data.train.image[..., 1], arrays["image"][..., 1])
     assert np.array_equal(data.train.q[()], arrays["q"])
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_a_read_of_many_tasks_is_one(opened, monkeypatch, chunks):
+    """As a large one is cut into several for each shard."""
+    data, arrays = opened
+    image = data.train.arrays["image"]
+    monkeypatch.setattr(read, "BYTES_A_TASK", chunks * image.chunk * image.row_bytes)
+    rows = np.random.default_rng(0).integers(0, N, 80)
+    for key in (slice(3, 231), slice(0, 100), rows):
+        assert np.array_equal(data.train.image[key], arrays["image"][key])
 
 
 def test_a_trajectory_is_a_dict_and_many_are_a_dict(opened):
