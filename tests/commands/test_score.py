@@ -56,6 +56,9 @@ def test_errors_are_those_of_a_line_of_numpy(clean, guesses):
         assert part.oracle == 0
     assert found.per_frame == pytest.approx(squares.mean(0), rel=1e-5)
     assert (found.parts["unseen"].first, found.parts["unseen"].frames) == (2, 4)
+    one = physim.score(clean, guesses[:1])
+    assert one.parts["stored"].standard_error is None
+    assert "±" not in str(one)
 
 
 @pytest.mark.parametrize("name", ["clean", "noisy"])
@@ -94,10 +97,10 @@ def test_valid_frames_are_counted_from_the_first_unseen_one(clean, monkeypatch):
     """Too bright by a factor 1 + e, a frame has a relative error of e²; 0.025 is 0.158²."""
     q, _ = clean.states("test", slice(None), clean.recipe.dt * np.arange(-5, 6))
     frames = clean.draw("test", slice(None), q) / np.float32(255)
-    frames[:, 5 + 3] *= 1.157
-    frames[:, 5 + 4] *= 1.159  # frame 4 of 2 … 5
-    frames[:, 5 - 4] *= 0.841  # frame −4 of −1 … −5
-    frames[:3] = 0  # a quarter of the trajectories, which do not move the median
+    frames[:10, 5 + 3] *= 1.157
+    frames[:10, 5 + 4] *= 1.159  # frame 4 of 2 … 5
+    frames[:10, 5 - 4] *= 0.841  # frame −4 of −1 … −5
+    frames[:3] = 0  # like the two that are valid to the end, these do not move the median
     found = physim.score(clean, frames, start=-5, seen=2)
     assert found.valid == {"forward": 2 / 4, "backward": 3 / 5}
     said = str(found)
