@@ -21,7 +21,7 @@ from physim.integrators import rollout
 from physim.shards import manifest
 from physim.shards.index import read_index
 from physim.shards.read import Split
-from physim.shards.write import ShardWriter, encode
+from physim.shards.write import ShardWriter, checksum, encode
 from physim.systems.positions import positions
 from physim.verification import SAMPLE, verify
 
@@ -212,6 +212,22 @@ def test_attributes_are_those_of_the_recipe(copy, change, sentence):
     _rewrite(copy, lambda arrays: None, change)
     said = [str(finding) for finding in verify(copy).findings]
     assert any(line.startswith(f"train/00001.h5: {sentence}") for line in said), said
+
+
+def test_axes_are_those_of_the_format(copy):
+    path = copy / "train" / "00001.h5"
+    with h5py.File(path, "r+") as file:
+        file["q"].attrs["dimensions"] = np.bytes_("trajectory time x")
+    whole = manifest.read(copy)
+    changed = {"bytes": path.stat().st_size, "sha256": checksum(path)}
+    shards = [
+        shard.model_copy(update=changed) if shard.name == "train/00001.h5" else shard
+        for shard in whole.shards
+    ]
+    manifest.write(copy, whole.model_copy(update={"shards": shards}))
+    (finding,) = verify(copy).findings
+    said = "train/00001.h5: array q: attribute dimensions is 'trajectory time x'"
+    assert str(finding) == said
 
 
 def test_arrays_are_those_of_the_recipe(copy):
