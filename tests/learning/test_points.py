@@ -75,7 +75,8 @@ def save(name, content):
 
 
 WRONG = {
-    "text": (save("a.csv", "1,2\n3,four\n"), "line 2, column 2: got 'four', expected a finite"),
+    "text": (save("a.csv", "1,2\nx,y\n3,4\n"), "line 2, column 1: got 'x', expected a finite"),
+    "half a head": (save("a.csv", "1,y\n3,4\n"), "line 1, column 2: got 'y', expected a finite"),
     "nan": (save("a.csv", "1,2\n3,nan\n"), "line 2, column 2: got 'nan', expected a finite"),
     "ragged": (save("a.csv", "1,2\n3\n"), "line 2: got 1 numbers, expected 2"),
     "hole": (save("a.csv", "1,2\n3,\n"), "line 2, column 2: got ''"),

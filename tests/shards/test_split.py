@@ -13,15 +13,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up_shards import block, write
 
 import physim
 from physim.errors import ShardError
 from physim.shards import manifest, read, unpack
+from physim.shards.read import Split
 
 N = 237
 BOUND = st.none() | st.integers(-300, 300)
 KEYS = st.one_of(
     st.integers(-N, N - 1),
+    st.integers(-N, N - 1).map(np.array),
     st.builds(slice, BOUND, BOUND, st.none() | st.integers(-90, 90).filter(bool)),
     st.lists(st.integers(-N, N - 1), max_size=40),
     st.lists(st.integers(-N, N - 1), max_size=40).map(lambda rows: np.array(rows, dtype=np.int32)),
@@ -200,6 +203,17 @@ def test_a_shard_that_changes_is_noticed(data_set, tmp_path):
     shutil.copy(folder / "train" / "00002.h5", shard)
     with pytest.raises(ShardError, match=r"00000.h5: 37 trajectories, expected 100"):
         physim.open(folder).train.q[0]
+
+
+def test_shards_of_other_arrays_or_lengths_are_refused(tmp_path):
+    first, second = tmp_path / "00000.h5", tmp_path / "00001.h5"
+    write(first, block(5))
+    other = block(5, first=5)
+    write(second, other | {"q": other["q"][:, :, :1], "p": other["p"][:, :, :1]}, first=5, shard=1)
+    with pytest.raises(ShardError, match=r"00001.h5: array p differs from that in .*00000.h5"):
+        Split("train", [first, second], [5, 5])[3:8]
+    with pytest.raises(ShardError, match=r"00000.h5: 5 trajectories, expected 6"):
+        Split("train", [first], [6])[0]
 
 
 def test_no_data_set_is_one_sentence(tmp_path):
