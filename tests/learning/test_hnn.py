@@ -181,6 +181,9 @@ def test_the_errors_of_a_known_motion_are_those_by_hand(spring):
         assert curve[1:] == pytest.approx(errors.mean(0)[1:], rel=1e-3, abs=1e-12)
     assert (found["trajectories"], found["duration"], found["not_finite"]) == (8, 5.0, 0)
     assert found["mean_absolute_energy"] == pytest.approx(square.mean())
+    shown = np.broadcast_to(square[:6], (6, 500))
+    np.testing.assert_allclose(arrays["energy"], shown, rtol=1e-9)
+    np.testing.assert_allclose(arrays["model_energy"], shown * r**2, rtol=1e-6)
     assert "learned_drift" not in found
 
 
