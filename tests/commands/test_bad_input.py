@@ -99,6 +99,20 @@ RECIPES = [
         ["mine.toml", "parameters.m", "normal", "uniform"],
     ),
     ('system = "two_body"\n[parameters]\nm = [1, 2, 3]', ["mine.toml", "parameters.m", "3", "2"]),
+    ('system = "two_body"\n[parameters]\nm = [1, "x"]', ["parameters.m[1]", "'x'", "number"]),
+    ('system = "pendulum"\n[parameters]\nm = true', ["parameters.m", "True", "number"]),
+    *(
+        (
+            f'system = "pendulum"\n[parameters]\nm = {{ uniform = {bounds} }}',
+            ["parameters.m.uniform", f"got {bounds}", "expected [low, high]"],
+        )
+        for bounds in ("3", "[1]", "[1, 2, 3]")
+    ),
+    ('system = "pendulum"\n[initial]\nradius = -1', ["initial.radius", "-1", "0 or more"]),
+    (
+        'system = "pendulum"\n[initial]\nradius = { log_uniform = [0, 1] }',
+        ["initial.radius.log_uniform", "got 0", "above 0"],
+    ),
     (
         'system = "pendulum"\n[initial]\nradios = 1',
         ["mine.toml", "initial", "did you mean 'radius'"],

@@ -357,11 +357,21 @@ def test_workers_are_a_whole_number(tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+def test_each_component_has_its_own_distribution(tmp_path):
+    masses = [1.0, {"uniform": [2.0, 3.0]}]
+    pair = Recipe(system="two_body", n=20, frames=2, parameters={"m": masses})
+    assert physim.render(pair, tmp_path).recipe.parameters["m"] == masses
+    first, second = physim.open(tmp_path).train.m[:].T
+    assert (first == 1).all()
+    assert 2 <= second.min() < second.max() <= 3
+    assert Recipe.of({"system": "two_body", "parameters": {"m": [2, 2]}}).parameters["m"] == 2.0
+
+
 def test_another_sampler_has_its_own_settings():
     given = {"system": "two_body", "initial": {"radius": 1.0}}
     square = Recipe.changed(given, "", {"initial": {"sampler": "square"}})
     assert set(square.initial) == {"sampler", "corner"}
-    orbit = {"sampler": "orbit", "perturbation": 0.2}
+    orbit = {"sampler": "orbit", "perturbation": 0.0}
     assert Recipe.changed(given, "", {"initial": orbit}).initial == {"radius": 1.0, **orbit}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import h5py
 import numpy as np
@@ -12,9 +13,9 @@ import physim
 from physim.cli import cli
 from physim.command_line import run
 from physim.errors import PhysimError
-from physim.scoring import Part, Score, read_predictions
+from physim.scoring import Part, Score, average_image, read_predictions
 
-SETTINGS = {"n": 40, "n_test": 12, "frames": 6, "resolution": 16}
+SETTINGS = {"n": 210, "n_test": 12, "frames": 6, "resolution": 16}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,9 @@ def test_errors_are_those_of_a_line_of_numpy(clean, guesses):
         assert part.oracle == 0
     assert found.per_frame == pytest.approx(squares.mean(0), rel=1e-5)
     assert (found.parts["unseen"].first, found.parts["unseen"].frames) == (2, 4)
+    one = physim.score(clean, guesses[:1])
+    assert one.parts["stored"].standard_error is None
+    assert "±" not in str(one)
 
 
 @pytest.mark.parametrize("name", ["clean", "noisy"])
@@ -104,13 +108,27 @@ def test_frames_that_the_system_leaves_are_those_of_its_hamiltonian(clean):
     assert np.array_equal(q[:, 2], clean.test.q[:, 0])
 
 
-def test_valid_frames_are_counted_from_the_first_unseen_one(clean):
+def test_valid_frames_are_counted_from_the_first_unseen_one(clean, monkeypatch):
+    """Too bright by a factor 1 + e, a frame has a relative error of e²; 0.025 is 0.158²."""
     q, _ = clean.states("test", slice(None), clean.recipe.dt * np.arange(-5, 6))
-    frames = clean.draw("test", slice(None), q)
-    frames[:, 5 + 4] = 0  # frame 4 of 2 … 5
-    frames[:, 5 - 4] = 0  # frame −4 of −1 … −5
+    frames = clean.draw("test", slice(None), q) / np.float32(255)
+    frames[:10, 5 + 3] *= 1.157
+    frames[:10, 5 + 4] *= 1.159  # frame 4 of 2 … 5
+    frames[:10, 5 - 4] *= 0.841  # frame −4 of −1 … −5
+    frames[:3] = 0  # like the two that are valid to the end, these do not move the median
     found = physim.score(clean, frames, start=-5, seen=2)
     assert found.valid == {"forward": 2 / 4, "backward": 3 / 5}
+    said = str(found)
+    assert re.search(r"\n  before +−5…−1 ", said)
+    assert "valid forward: 0.50 of" in said
+    monkeypatch.setattr("physim.scoring.VALID_BELOW", 9.0)  # so is the average image
+    assert physim.score(clean, frames, start=-5, seen=2).valid == {}
+
+
+def test_the_average_image_is_of_the_first_training_trajectories(clean, monkeypatch):
+    monkeypatch.setattr("physim.scoring.AVERAGED", 203)  # more than are read at once
+    expected = (clean.train.image[:203] / 255).mean((0, 1))
+    assert average_image(clean) == pytest.approx(expected, rel=1e-12)
 
 
 def test_blocks_and_forms_make_no_difference(clean, guesses, tmp_path, monkeypatch, capsys):
@@ -141,16 +159,37 @@ def test_blocks_and_forms_make_no_difference(clean, guesses, tmp_path, monkeypat
         (lambda x: x[0], "expected \\(n, T, 16, 16, 3\\)"),
         (lambda x: x[:0], "got shape"),
         (lambda x: 255 * x, "expected 0 … 1, or bytes as uint8"),
-        (lambda x: np.where(np.arange(12)[:, None, None, None, None] == 7, np.nan, x),
-         "trajectory 7 is not finite"),
         (lambda x: (255 * x).astype(np.int64), "got int64, expected uint8"),
         (lambda x: np.repeat(x, 2, 0), "got 24 trajectories from number 0 on, but the split"),
     ],
-    ids=["small", "one", "none", "to-255", "nan", "integers", "too-many"],
+    ids=["small", "one", "none", "to-255", "integers", "too-many"],
 )  # fmt: skip
 def test_what_cannot_be_scored_is_refused(clean, guesses, change, message):
     with pytest.raises(PhysimError, match=message):
         physim.score(clean, change(guesses))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"first": -1}, "got 12 trajectories from number -1 on"),
+        ({"first": 1}, "got 12 trajectories from number 1 on"),
+        ({"seen": -1}, "seen: got -1, expected 0 … 6"),
+        ({"seen": 7}, "seen: got 7, expected 0 … 6"),
+    ],
+)
+def test_what_is_not_there_is_refused(clean, guesses, words, message):
+    with pytest.raises(PhysimError, match=message):
+        physim.score(clean, guesses, **words)
+
+
+def test_a_trajectory_that_is_not_finite_is_named(clean, guesses, monkeypatch):
+    """By its number in the split, in whatever block it is."""
+    monkeypatch.setattr("physim.scoring.BYTES_OF_A_BLOCK", 6 * 16 * 16 * 3 * 2)
+    bad = guesses[:8].copy()
+    bad[5, 3, 2] = np.nan
+    with pytest.raises(PhysimError, match="trajectory 8 is not finite"):
+        physim.score(clean, bad, first=3)
 
 
 def test_files_that_hold_no_frames_are_refused(clean, tmp_path, capsys):

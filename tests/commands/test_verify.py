@@ -21,7 +21,7 @@ from physim.integrators import rollout
 from physim.shards import manifest
 from physim.shards.index import read_index
 from physim.shards.read import Split
-from physim.shards.write import ShardWriter, encode
+from physim.shards.write import ShardWriter, checksum, encode
 from physim.systems.positions import positions
 from physim.verification import SAMPLE, verify
 
@@ -60,7 +60,9 @@ def test_what_is_rendered_is_as_promised(plain, coloured, tmp_path):
             said = max(shard.energy_error for shard in manifest.read(folder).shards)
             assert found.energy_error == said < 1e-9
     physim.render(system="mass_spring", friction=0.1, out=tmp_path / "s", **SETTINGS)
-    assert verify(tmp_path / "s", deep=True).ok
+    found = verify(tmp_path / "s", deep=True)
+    assert found.ok
+    assert found.energy_error is None
 
 
 def _rewrite(
@@ -106,12 +108,20 @@ def _scale(name: str, factor: float, *place: int) -> Callable[[dict[str, np.ndar
     return change
 
 
+def _another(arrays: dict[str, np.ndarray]) -> None:
+    """A whole trajectory, in order in itself, in the place of another."""
+    for name in arrays.keys() - {"index"}:
+        arrays[name][7] = arrays[name][8]
+
+
 LIES = {
+    "another": (_another, "q is not what the recipe makes"),
     "energy": (_scale("energy", 1 + 1e-10, 2), "energy is not H of its states and parameters"),
     "state": (_scale("q", 1 + 1e-9, 2, 0), "energy is not H"),
     "infinite": (_set("energy", np.inf, 2), "energy is not H of its states and parameters"),
     "nan": (_set("q", np.nan, 2, 0), "a state is not finite"),
     "mass": (_scale("m", 100), "a parameter is outside its range"),
+    "light mass": (_scale("m", 0.01), "a parameter is outside its range"),
     "mass within": (_scale("m", 1 + 1e-9), "m is not what the recipe makes"),
     "index": (_set("index", 3), "index is not its number in the split"),
     "seed": (_set("seed", 3), "seed is not that of the recipe"),
@@ -202,6 +212,22 @@ def test_attributes_are_those_of_the_recipe(copy, change, sentence):
     _rewrite(copy, lambda arrays: None, change)
     said = [str(finding) for finding in verify(copy).findings]
     assert any(line.startswith(f"train/00001.h5: {sentence}") for line in said), said
+
+
+def test_axes_are_those_of_the_format(copy):
+    path = copy / "train" / "00001.h5"
+    with h5py.File(path, "r+") as file:
+        file["q"].attrs["dimensions"] = np.bytes_("trajectory time x")
+    whole = manifest.read(copy)
+    changed = {"bytes": path.stat().st_size, "sha256": checksum(path)}
+    shards = [
+        shard.model_copy(update=changed) if shard.name == "train/00001.h5" else shard
+        for shard in whole.shards
+    ]
+    manifest.write(copy, whole.model_copy(update={"shards": shards}))
+    (finding,) = verify(copy).findings
+    said = "train/00001.h5: array q: attribute dimensions is 'trajectory time x'"
+    assert str(finding) == said
 
 
 def test_arrays_are_those_of_the_recipe(copy):

@@ -229,6 +229,20 @@ def test_too_much_is_refused(split, settings, message):
         batches(split, **settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"frames": 13}, "frames: got 13, expected from 1 to 12"),
+        ({"frames": -1}, "frames: got -1"),
+        ({"stride": 0}, "stride: got 0"),
+        ({"names": ("imag",)}, "did you mean 'image'"),
+    ],
+)
+def test_windows_that_there_are_not_are_refused(split, settings, message):
+    with pytest.raises(PhysimError, match=message):
+        TrajectoryWindows(split, **settings)
+
+
 def test_only_what_has_an_entry_a_frame_is_cut(tmp_path):
     """Here the masses are as many as the frames."""
     physim.render("hgn/two_body", tmp_path / "pair", n=10, n_test=1, frames=2, resolution=16)

@@ -153,6 +153,59 @@ def test_a_trajectory_that_diverges_ends_alone():
     assert np.array_equal(p[:2], np.zeros((2, 21, 1)))
 
 
+class Spiral(nn.Module):
+    """The spring's motion, but faster by 0.02, and growing at a rate of 0.01."""
+
+    def forward(self, q, p):
+        return 2.02 * p + 0.01 * q, -2.02 * q + 0.01 * p
+
+
+def test_the_errors_of_a_known_motion_are_those_by_hand(spring):
+    """The true radius is A and H is A²; the learned one is A r, at a growing angle."""
+    source = data.open_source(spring)
+    split = source.dataset.test
+    found, arrays = judging.judge_rollouts(Spiral(), source, 8, 5.0)
+    times = np.linspace(0, 5, 500)
+    square = split.q[:, 0] ** 2 + split.p[:, 0] ** 2  # A², (8, 1)
+    r = np.exp(0.01 * times)
+    expected = {
+        "energy": (square * (r**2 - 1)) ** 2,
+        "coordinates": square * (1 + r**2 - 2 * r * np.cos(0.02 * times)) / 2,
+    }
+    for name, errors in expected.items():
+        each = errors.mean(1)
+        assert found[name]["error"] == pytest.approx(each.mean(), rel=1e-4)
+        assert found[name]["median"] == pytest.approx(np.median(each), rel=1e-4)
+        assert found[name]["standard_error"] == pytest.approx(each.std(ddof=1) / 8**0.5, rel=1e-4)
+        curve = arrays[f"{name.removesuffix('s')}_error"]
+        assert curve[1:] == pytest.approx(errors.mean(0)[1:], rel=1e-3, abs=1e-12)
+    assert (found["trajectories"], found["duration"], found["not_finite"]) == (8, 5.0, 0)
+    assert found["mean_absolute_energy"] == pytest.approx(square.mean())
+    shown = np.broadcast_to(square[:6], (6, 500))
+    np.testing.assert_allclose(arrays["energy"], shown, rtol=1e-9)
+    np.testing.assert_allclose(arrays["model_energy"], shown * r**2, rtol=1e-6)
+    assert "learned_drift" not in found
+
+
+def test_the_errors_of_known_derivatives_are_those_by_hand(spring):
+    source = data.open_source(spring)
+    test = source.dataset.test
+    found = judging.judge_split(Spiral(), source, "test", 8)
+    q, p = test.q[:][..., 0], test.p[:][..., 0]
+    for key, x, y in (
+        ("true_states", q, p),
+        ("observed_states", test.q_drawn[:][..., 0], test.p_drawn[:][..., 0]),
+    ):
+        apart = (2.02 * y + 0.01 * x - 2 * p) ** 2 + (-2.02 * x + 0.01 * y + 2 * q) ** 2
+        each = apart.mean(1) / 2
+        spread = ((2 * p).var() + (2 * q).var()) / 2
+        assert found[key]["error"] == pytest.approx(each.mean(), rel=1e-4)
+        assert found[key]["standard_error"] == pytest.approx(each.std(ddof=1) / 8**0.5, rel=1e-4)
+        assert found[key]["variance"] == pytest.approx(spread, rel=1e-5)
+        share = 1 - each.mean() / spread
+        assert found[key]["share_explained"] == pytest.approx(share, rel=1e-5)
+
+
 def test_a_motion_that_diverges_is_judged(runs, tmp_path, capsys, monkeypatch):
     shutil.copytree(runs / "hnn", tmp_path / "run")
     monkeypatch.setattr(judging, "integrated", lambda motion, *of: integrated(Escaping(), *of))

@@ -19,6 +19,7 @@ def test_valid_prediction_time_is_relative_to_the_frame():
     drawn = truth + 1.5  # 2.25 of 100: below 0.025
     assert metrics.valid_prediction_time(drawn, truth).tolist() == [2]
     assert metrics.valid_prediction_time(truth + 1.6, truth).tolist() == [0]
+    assert metrics.valid_prediction_time(truth + 5, truth, below=0.25).tolist() == [2]  # at most
 
 
 def test_a_frame_that_is_not_finite_is_not_valid():
@@ -56,6 +57,13 @@ def test_readout_of_states_that_are_not_finite_is_none():
         assert np.isnan([found.linear, found.quadratic]).all()
 
 
+def test_energy_statistics_of_rollouts_that_vary():
+    """Deviations 1 and 2 along the rollouts, whose means 2 and 7 deviate by 2.5."""
+    found = metrics.energy_statistics(np.array([[1.0, 3.0], [5.0, 9.0]]))
+    assert found == {"mean": 4.5, "variance": 2.5, "relative_spread": pytest.approx(1.5 / 2.5)}
+    assert np.isnan(metrics.energy_statistics(np.array([[1.0, 3.0]]))["relative_spread"])
+
+
 def circle(rng, n=5, frames=40):
     t = np.linspace(0, 2, frames) + rng.uniform(0, 6, (n, 1))
     r = rng.uniform(0.3, 1, (n, 1))
@@ -85,8 +93,40 @@ def test_symetric_refuses_what_is_not():
 
 def test_symetric_needs_a_map_at_all():
     rng = np.random.default_rng(0)
-    found = metrics.symetric(rng.normal(size=(5, 40, 2)), circle(rng))
+    found = metrics.symetric(rng.normal(size=(5, 40, 2)), circle(rng), max_features=6)
     assert not found.good
+    assert found.order <= 2  # order 3 has 10 terms
+
+
+def test_the_distance_of_a_linear_map_is_that_by_hand():
+    """Mixed positions with momenta left alone: A J Aᵀ = (0 −M; Mᵀ 0), M = (1 0; s s), s² = 1/2.
+
+    So P = diag(M Mᵀ, Mᵀ M), with 3/2 as its largest entry, and all of its differences from
+    3/2 times the identity, over 3/2, squared, have a sum of 4/3.
+    """
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(200, 4))
+    latent = np.linalg.qr(latent - latent.mean(0))[0].reshape(5, 40, 4)  # uncorrelated
+    state = latent.copy()
+    state[..., 1] += latent[..., 0]
+    found = metrics.symetric(latent, state)
+    assert found.order == 1
+    assert found.distance == pytest.approx(4 / 3 / 16, rel=1e-2)
+    assert not found.good
+    assert metrics.symetric(latent, latent).distance < 1e-3
+
+
+def test_the_distance_of_a_curved_map_is_that_by_hand():
+    """With one position, P = det(A)² times the identity; here det A ∝ 1 + 2 q."""
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(4, 50, 2))
+    latent = (latent - latent.mean((0, 1))) / latent.std((0, 1))
+    q, p = latent[..., 0], latent[..., 1]
+    found = metrics.symetric(latent, np.stack([q + q**2, p], -1), points=50)
+    assert found.order == 2
+    square = (1 + 2 * q) ** 2
+    expected = ((square / square.mean(1, keepdims=True) - 1) ** 2).mean() / 2
+    assert found.distance == pytest.approx(expected, rel=1e-2)
 
 
 def test_readout_of_linear_and_quadratic_maps():
@@ -106,3 +146,6 @@ def test_nearest_distance_is_zero_for_what_is_there():
     assert metrics.nearest_distances(real[:5], real).max() < 1e-12
     slow = [np.min(np.mean((real[1:] - real[0]) ** 2, axis=1))]
     assert metrics.nearest_distances(real[:1], real[1:]) == pytest.approx(slow)
+    images = rng.random((600, 12))  # of more than two blocks
+    slow = ((images[:, None] - real) ** 2).mean(2).min(1)
+    assert metrics.nearest_distances(images, real) == pytest.approx(slow)

@@ -258,7 +258,7 @@ def test_divergence_is_that_of_torch_distributions():
 
 @torch.no_grad()
 def test_both_ways_reverses_half_of_the_batch():
-    """The second half is inferred from its last frames, and compared from the last to the first."""
+    """The second half is inferred from its last frames, and compared from last to first."""
     model = tiny(both_ways=True, stochastic=False).eval()
     s = model.settings
     given = batch(s)["image"]

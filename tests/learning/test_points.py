@@ -10,22 +10,27 @@ from hgn_train.rows import Rows
 from physim.errors import PhysimError
 
 
-def table(path, n=100, columns=3, head=""):
+def table(path, n=100, columns=3, head="", between=","):
     values = np.random.default_rng(1).normal(size=(n, columns))
-    text = head + "".join(",".join(f"{value:.9g}" for value in row) + "\n" for row in values)
-    path.write_text(text)
+    rows = [between.join(f"{value:.9g}" for value in row) + "\n" for row in values]
+    path.write_text(head + "".join(rows))
     return values
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3])
-@pytest.mark.parametrize("head", ["", "x,y,z\n"])
-def test_table_of_any_dimension(tmp_path, columns, head):
-    values = table(tmp_path / "some.csv", columns=columns, head=head)
+@pytest.mark.parametrize(
+    ("head", "between"), [("", ","), ("x,y,z\n", ","), ("\ufeff\nx; y\n\n", ";"), ("x\n", "\t")]
+)
+def test_table_of_any_dimension(tmp_path, columns, head, between):
+    values = table(tmp_path / "some.csv", columns=columns, head=head, between=between)
     found = points.read(str(tmp_path / "some.csv"))
+    assert torch.equal(found.first, points.read(str(tmp_path / "some.csv")).first)
     assert found.system == "some"
     assert (found.dimension, len(found.first), len(found.rest)) == (columns, 90, 10)
     together = torch.cat([found.first, found.rest]).numpy()
-    assert np.allclose(np.sort(together, 0), np.sort(values, 0), rtol=1e-6)
+    assert not np.allclose(together, values)
+    together, values = (rows[rows[:, 0].argsort()] for rows in (together, values))
+    assert np.allclose(together, values, rtol=1e-6)
     assert found.density is None
 
 
@@ -69,9 +74,9 @@ def save(name, content):
     return write
 
 
-ROWS = "1,2\n" * 50
 WRONG = {
-    "text": (save("a.csv", "1,2\n3,four\n"), "line 2, column 2: got 'four', expected a finite"),
+    "text": (save("a.csv", "1,2\nx,y\n3,4\n"), "line 2, column 1: got 'x', expected a finite"),
+    "half a head": (save("a.csv", "1,y\n3,4\n"), "line 1, column 2: got 'y', expected a finite"),
     "nan": (save("a.csv", "1,2\n3,nan\n"), "line 2, column 2: got 'nan', expected a finite"),
     "ragged": (save("a.csv", "1,2\n3\n"), "line 2: got 1 numbers, expected 2"),
     "hole": (save("a.csv", "1,2\n3,\n"), "line 2, column 2: got ''"),
@@ -82,7 +87,9 @@ WRONG = {
     "empty": (save("a.csv", ""), "holds no points"),
     "head only": (save("a.csv", "x,y\n"), "holds no points"),
     "bytes": (save("a.csv", b"\xff\xfe\x00"), "not a text file"),
-    "few": (save("a.csv", "1,2\n3,4\n"), "got 2 points to train on, expected at least 20"),
+    "two heads": (save("a.csv", "x,y\nu,v\n1,2\n"), "line 2, column 1: got 'u'"),
+    "few": (save("a.csv", 21 * "1,2\n"), "got 19 points to train on, expected at least 20"),
+    "just enough, but constant": (save("a.csv", 22 * "1,2\n"), "column 1 is the same"),
     "constant": (save("a.csv", "".join(f"{i},2\n" for i in range(50))), "column 2 is the same"),
     "empty array": (save("a.npy", b""), "not an array of numbers"),
     "no array": (save("a.npy", b"hello"), "not an array of numbers"),
@@ -91,7 +98,7 @@ WRONG = {
     "cube": (save("a.npy", np.zeros((5, 4, 3))), r"shape \(5, 4, 3\), expected \(points"),
     "nan in array": (save("a.npy", np.array([[1.0, 2], [np.nan, 0]])), "row 2, column 1: got nan"),
     "infinite": (save("a.npy", np.array([[1.0, np.inf]])), "row 1, column 2: got inf"),
-    "huge": (save("a.npy", np.full((50, 2), 1e200)), "expected less than 1e30"),
+    "huge": (save("a.npy", np.full((50, 2), -1e200)), "expected less than 1e30"),
     "absent": (lambda folder: str(folder / "none.csv"), "there is no file"),
     "name": (lambda folder: "cirle", r"did you mean 'circle'\?.*, a .npy or .csv file"),
 }

@@ -9,6 +9,7 @@ import torch
 import physim
 from hgn_train import cli
 from hgn_train.evaluation import images
+from hgn_train.evaluation.judged import judged, to_bytes
 from physim.command_line import run as run_command
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
@@ -22,15 +23,39 @@ def test_scores_are_those_of_the_evaluation(tiny_run, tiny_data, tmp_path, capsy
     said = capsys.readouterr().out
     assert f"physim score {tiny_data} {out} --seen 3 --start -5" in said
     predictions = np.load(out)
-    judged = images.evaluate(run, torch.device("cpu"), 24, 7)  # of rollouts of 10 frames
-    beyond = judged["beyond"]
+    results = images.evaluate(run, torch.device("cpu"), 24, 7)  # of rollouts of 10 frames
+    beyond = results["beyond"]
     found = physim.score(tiny_data, predictions, seen=3, start=-5)
     assert found.per_frame == pytest.approx(beyond["per_frame"][2:], rel=1e-5)
+    assert beyond["first_frame"] == -7
+    for way, frames in (("backward", slice(0, 7)), ("forward", slice(17, 24))):
+        assert beyond[way]["error"] == pytest.approx(np.mean(beyond["per_frame"][frames]))
+    # as far as a rollout of the training goes
+    inside = physim.score(tiny_data, predictions[:, 5:15], seen=3).parts
+    test = results["splits"]["test"]
+    for name in ("error", "standard_error", "average_image", "oracle", "share_explained"):
+        assert test[name] == pytest.approx(getattr(inside["stored"], name), rel=1e-4), name
+    for name, value in test["unseen_frames"].items():
+        assert value == pytest.approx(getattr(inside["unseen"], name), rel=1e-4), name
+    anchor = results["anchor"]
+    ahead = physim.score(tiny_data, predictions[:, 5 + anchor :], seen=anchor, start=anchor)
+    assert beyond["valid_forward"] == ahead.valid["forward"]
     before = physim.score(tiny_data, predictions[:, :5], start=-5).parts["before"]
     assert before.error == pytest.approx(np.mean(beyond["per_frame"][2:7]), rel=1e-5)
     of_average = np.mean(beyond["per_frame_average_image"][2:7])
     assert before.average_image == pytest.approx(of_average, rel=1e-5)
     assert before.share_explained == pytest.approx(1 - before.error / of_average, rel=1e-5)
+
+
+def test_true_frames_are_the_stored_ones(tiny_run):
+    """Also every second of them, around the inferred state."""
+    it = judged(tiny_run, torch.device("cpu"))
+    stored = it.source.dataset.test.image[:3]
+    for speed, frames in ((1, range(12)), (2, range(it.anchor % 2, 12, 2))):
+        behind = len([frame for frame in frames if frame < it.anchor])
+        ahead = len(frames) - 1 - behind
+        found = images.true_frames(it, "test", 3, ahead, behind, float(speed))
+        assert np.array_equal(to_bytes(found), stored[:, list(frames)])
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,7 @@ def test_the_measures_keep_a_nan(monkeypatch, last):
         errors = conservation.energy_errors(euler, system, states, 0.1, (3, 6))
         assert np.isnan(errors[3])
         assert np.isnan(errors[6])
+        assert np.isnan(conservation.worst(system, 2, paper=False).energy)
         assert np.isnan(solvers.scipy_differences(system, states)[-1 if last else 0])
         assert np.isnan(solvers.taylor_difference(system, states, (1, 2)))
 
@@ -286,6 +287,74 @@ def test_a_method_that_is_not_symplectic_is_caught():
     # Explicit Euler on the spring: det M = 1 + (ω dt)², and MᵀJM = det M · J in one dimension.
     defect = conservation.symplectic_defect(euler, system, states, 0.1)
     assert defect == pytest.approx((2.0 * 0.1) ** 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("steps", [7, 1500])
+def test_the_energy_and_the_way_back_of_euler_are_known(steps):
+    """On the spring its step is a rotation times √(1 + (ω dt)²), and so is the step back."""
+    system, euler = systems.find("mass_spring"), integrators.find("euler")
+    states = studies.drawn(system, 3, paper=True)
+    growth = (1 + (2.0 * 0.02) ** 2) ** np.array([4, steps])  # ω = 2
+    found = conservation.energy_errors(euler, system, states, 0.02, (4, steps))
+    assert list(found.items()) == [
+        (4, pytest.approx(growth[0] - 1)),
+        (steps, pytest.approx(growth[1] - 1)),
+    ]
+    back = conservation.return_error(euler, system, states, 0.02, steps)
+    largest = max(abs(states.q).max(), abs(states.p).max())
+    assert back == pytest.approx((growth[1] - 1) * largest)
+
+
+@pytest.mark.parametrize("name", ["two_body", "three_body"])
+def test_what_is_not_conserved_is_measured(monkeypatch, name):
+    """Of random states, which conserve nothing, beside the formulas with cross products."""
+    system, n = systems.find(name), 4
+    shape = (n, studies.FRAMES, system.bodies, 2)
+    r, p = np.random.default_rng(5).normal(size=(2, *shape))
+    flat = [x.reshape(n, studies.FRAMES, -1) for x in (r, p)]
+    monkeypatch.setattr(conservation, "trajectories", lambda *_: (*flat, np.ones(n, dtype=bool)))
+    found = conservation.worst(system, n, paper=False)
+    params = studies.drawn(system, n).params
+    masses, G = system.masses(params)[:, None, :, None], params[:, None, -1]
+    gaps = np.linalg.norm(r[:, :, :, None] - r[:, :, None], axis=-1)
+    pairs = np.triu_indices(system.bodies, 1)
+    assert found.closest == pytest.approx(gaps[:, :, *pairs].min())
+    products = (masses * np.swapaxes(masses, 2, 3))[:, :, *pairs]
+    energy = (p**2 / (2 * masses)).sum((2, 3)) - (
+        G[..., None] * products / gaps[:, :, *pairs]
+    ).sum(2)
+    assert found.energy == pytest.approx(abs(energy / energy[:, :1] - 1).max())
+    deep = [np.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1))) for x in (r, p, p / masses)]
+    total, spin = p.sum(2), np.cross(deep[0], deep[1])[..., 2].sum(2)
+    assert found.momentum == pytest.approx(abs(total - total[:, :1]).max())
+    assert found.spin == pytest.approx(abs(spin - spin[:, :1]).max())
+    assert (found.ellipse is None) is (name == "three_body")
+    if found.ellipse is not None:
+        x, v = (one[:, :, 1] - one[:, :, 0] for one in deep[::2])
+        turned = np.cross(v, np.cross(x, v)) / (G * masses.sum(2)[..., 0])[..., None]
+        vector = turned - x / np.linalg.norm(x, axis=-1, keepdims=True)
+        assert found.ellipse == pytest.approx(abs(vector - vector[:, :1]).max())
+        np.testing.assert_allclose(conservation.laplace_runge_lenz(*flat, params), vector[..., :2])
+
+
+@pytest.mark.parametrize("name", ["mass_spring", "two_body"])
+def test_the_solvers_see_a_coordinate_that_is_off(monkeypatch, name):
+    system = systems.find(name)
+    states = studies.drawn(system, 2)
+    honest = studies.trajectories
+
+    def off(*arguments):
+        q, p, ok = honest(*arguments)
+        p[1, 1] += 1e-3
+        return q, p, ok
+
+    monkeypatch.setattr(solvers, "trajectories", off)
+    found = solvers.scipy_differences(system, states)
+    assert found == pytest.approx([0, 1e-3], abs=1e-11)
+    if system.dimension == 1:
+        assert solvers.taylor_difference(system, states, (1, 2)) == pytest.approx(1e-3, abs=1e-11)
+        monkeypatch.undo()
+        assert solvers.taylor_difference(system, states, (1,)) < 1e-11
 
 
 def test_the_measured_order_of_a_wrong_method_is_wrong():

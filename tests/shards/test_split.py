@@ -13,15 +13,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up_shards import block, write
 
 import physim
 from physim.errors import ShardError
-from physim.shards import manifest, unpack
+from physim.shards import manifest, read, unpack
+from physim.shards.read import Split
 
 N = 237
 BOUND = st.none() | st.integers(-300, 300)
 KEYS = st.one_of(
     st.integers(-N, N - 1),
+    st.integers(-N, N - 1).map(np.array),
     st.builds(slice, BOUND, BOUND, st.none() | st.integers(-90, 90).filter(bool)),
     st.lists(st.integers(-N, N - 1), max_size=40),
     st.lists(st.integers(-N, N - 1), max_size=40).map(lambda rows: np.array(rows, dtype=np.int32)),
@@ -57,6 +60,17 @@ def test_further_axes_are_those_of_numpy(opened, key):
     assert np.array_equal(data.train.image[key], arrays["image"][key])
     assert np.array_equal(data.train.image[..., 1], arrays["image"][..., 1])
     assert np.array_equal(data.train.q[()], arrays["q"])
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_a_read_of_many_tasks_is_one(opened, monkeypatch, chunks):
+    """As a large one is cut into several for each shard."""
+    data, arrays = opened
+    image = data.train.arrays["image"]
+    monkeypatch.setattr(read, "BYTES_A_TASK", chunks * image.chunk * image.row_bytes)
+    rows = np.random.default_rng(0).integers(0, N, 80)
+    for key in (slice(3, 231), slice(0, 100), rows):
+        assert np.array_equal(data.train.image[key], arrays["image"][key])
 
 
 def test_a_trajectory_is_a_dict_and_many_are_a_dict(opened):
@@ -189,6 +203,17 @@ def test_a_shard_that_changes_is_noticed(data_set, tmp_path):
     shutil.copy(folder / "train" / "00002.h5", shard)
     with pytest.raises(ShardError, match=r"00000.h5: 37 trajectories, expected 100"):
         physim.open(folder).train.q[0]
+
+
+def test_shards_of_other_arrays_or_lengths_are_refused(tmp_path):
+    first, second = tmp_path / "00000.h5", tmp_path / "00001.h5"
+    write(first, block(5))
+    other = block(5, first=5)
+    write(second, other | {"q": other["q"][:, :, :1], "p": other["p"][:, :, :1]}, first=5, shard=1)
+    with pytest.raises(ShardError, match=r"00001.h5: array p differs from that in .*00000.h5"):
+        Split("train", [first, second], [5, 5])[3:8]
+    with pytest.raises(ShardError, match=r"00000.h5: 5 trajectories, expected 6"):
+        Split("train", [first], [6])[0]
 
 
 def test_no_data_set_is_one_sentence(tmp_path):
