@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physim.errors import ShardError
+from physim.errors import RecipeError, ShardError, unknown
 from physim.shards import manifest
 from physim.shards.read import Split
 
@@ -57,13 +57,13 @@ class Dataset:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.path = path
         self.manifest = manifest.read(path)
-        self.splits = {name: self._split(name, threads) for name in self.manifest.counts}
+        self.splits = {name: self._opened(name, threads) for name in self.manifest.counts}
         filled = [split for split in self.splits.values() if len(split)]
         for split in self.splits.values():
             if filled and not len(split):
                 split.sibling = filled[0]
 
-    def _split(self, name: str, threads: int | None) -> Split:
+    def _opened(self, name: str, threads: int | None) -> Split:
         shards = self.manifest.of(name)
         paths = [self.path / shard.name for shard in shards]
         return Split(name, paths, [shard.trajectories for shard in shards], threads)
@@ -83,6 +83,16 @@ class Dataset:
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.splits})
+
+    def split(self, name: str) -> Split:
+        """The split of this name.
+
+        Raises:
+            RecipeError: There is none.
+        """
+        if name not in self.splits:
+            raise RecipeError(unknown("split", name, self.splits))
+        return self.splits[name]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -142,7 +152,7 @@ class Dataset:
             Rows of parameters in the order of `parameters`, (n, n_params); (n_params,) for one.
         """
         rows, single = _as_rows(key)
-        read = self.splits[split].read(rows, self.parameters)
+        read = self.split(split).read(rows, self.parameters)
         params = np.column_stack([read[symbol] for symbol in self.parameters])
         return params[0] if single else params
 
@@ -156,7 +166,7 @@ class Dataset:
         Returns:
             `dq_dt` and `dp_dt`, each of the shape of q.
         """
-        source = self.splits[split]
+        source = self.split(split)
         names = ("dq_dt", "dp_dt")
         if all(name in source for name in names):
             return source.read(key, names)
@@ -193,7 +203,7 @@ class Dataset:
         from physim.truth import states_at
 
         rows, single = _as_rows(key)
-        first = self.splits[split].read(rows, ("q", "p"))
+        first = self.split(split).read(rows, ("q", "p"))
         params = self.params(split, rows)
         q, p = states_at(self.recipe, first["q"][:, 0], first["p"][:, 0], params, times)
         return (q[0], p[0]) if single else (q, p)
@@ -215,8 +225,8 @@ class Dataset:
         from physim.truth import frames_of
 
         rows, single = _as_rows(key)
-        names = [name for name in ("color", "offset") if name in self.splits[split]]
-        arrays = self.splits[split].read(rows, names)
+        names = [name for name in ("color", "offset") if name in self.split(split)]
+        arrays = self.split(split).read(rows, names)
         states = np.asarray(q, dtype=np.float64)
         params = self.params(split, rows)
         frames = frames_of(

@@ -241,16 +241,13 @@ def _some(split: Any, n: int) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _check(data: Dataset, predictions: Any, split: str, first: int, start: int, seen: int) -> None:
-    recipe = data.recipe
-    if split not in data.splits:
-        raise PhysimError(f"split: got '{split}', expected one of {', '.join(data.splits)}")
+    recipe, held = data.recipe, len(data.split(split))
     shape = tuple(getattr(predictions, "shape", ()))
     frame = (recipe.resolution, recipe.resolution, 3)
     if len(shape) != 5 or shape[2:] != frame or 0 in shape:
         raise PhysimError(
             f"predictions: got shape {shape}, expected (n, T, {', '.join(map(str, frame))})"
         )
-    held = len(data.splits[split])
     if first < 0 or first + shape[0] > held:
         raise PhysimError(
             f"predictions: got {shape[0]:,} trajectories from number {first:,} on, "
@@ -302,11 +299,11 @@ def _truth(
     if beyond.size:
         q, _ = data.states(split, rows, number[beyond] * recipe.dt)
         frames[:, beyond] = data.draw(split, rows, q)
-    frames[:, stored] = data.splits[split].image[rows][:, number[stored]]
+    frames[:, stored] = data.split(split).image[rows][:, number[stored]]
     true = frames.astype(np.float32) / np.float32(255)
     if not recipe.noise:
         return true, None
-    frames[:, stored] = data.draw(split, rows, data.splits[split].q[rows][:, number[stored]])
+    frames[:, stored] = data.draw(split, rows, data.split(split).q[rows][:, number[stored]])
     return true, frames.astype(np.float32) / np.float32(255)
 
 

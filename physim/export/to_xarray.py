@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physim.errors import RecipeError, unknown
+from physim.errors import RecipeError
 
 if TYPE_CHECKING:
     import xarray
@@ -41,9 +41,7 @@ def to_xarray(dataset: Dataset, split: str = "train") -> xarray.Dataset:
         import xarray
     except ImportError:
         raise RecipeError("xarray is not installed; pip install 'physim[xarray]'") from None
-    if split not in dataset.splits:
-        raise RecipeError(unknown("split", split, dataset.splits))
-    source = dataset.splits[split]
+    source = dataset.split(split)
     variables = {}
     for name in source.names:
         array = source.array(name)

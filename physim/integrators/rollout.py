@@ -202,9 +202,7 @@ def _keeps_energy(
         return (off <= COLLISION * scale).all(axis=1)
 
 
-def energy(
-    system: System, q: np.ndarray, p: np.ndarray, params: np.ndarray, out: np.ndarray | None = None
-) -> np.ndarray:
+def energy(system: System, q: np.ndarray, p: np.ndarray, params: np.ndarray) -> np.ndarray:
     """H of every state.
 
     Arguments:
@@ -212,7 +210,6 @@ def energy(
         q: Positions, (n, T, d).
         p: Momenta, (n, T, d).
         params: Rows of parameters, (n, n_params).
-        out: Where to write, (n, T).
 
     Returns:
         (n, T) energies.
@@ -221,7 +218,7 @@ def energy(
         RecipeError: An array does not fit the system.
     """
     system.check(params, q, p)
-    out = np.empty(q.shape[:2]) if out is None else out
+    out = np.empty(q.shape[:2])
     _energies(system.hamiltonian.compiled, params, q, p, out)
     return out
 
@@ -252,7 +249,6 @@ def derivatives(
     p: np.ndarray,
     params: np.ndarray,
     friction: float = 0.0,
-    out: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """dq/dt = ∂H/∂p and dp/dt = −∂H/∂q − c ∂H/∂p of every state.
 
@@ -262,7 +258,6 @@ def derivatives(
         p: Momenta, (n, T, d).
         params: Rows of parameters, (n, n_params).
         friction: c.
-        out: Where to write, twice (n, T, d).
 
     Returns:
         (dq/dt, dp/dt), each (n, T, d).
@@ -271,7 +266,7 @@ def derivatives(
         RecipeError: An array does not fit the system.
     """
     system.check(params, q, p)
-    dq_dt, dp_dt = (np.empty_like(q), np.empty_like(q)) if out is None else out
+    dq_dt, dp_dt = np.empty_like(q), np.empty_like(q)
     _derivatives(
         system.dh_dq.compiled, system.dh_dp.compiled, params, friction, q, p, dq_dt, dp_dt
     )

@@ -58,9 +58,7 @@ def save(
         raise RecipeError(
             f"output: got '{path.name}', expected a name that ends in .png, .gif or .mp4"
         )
-    if split not in dataset.splits:
-        raise RecipeError(f"split: got '{split}', expected {' or '.join(dataset.splits)}")
-    n = len(dataset.splits[split])
+    n = len(dataset.split(split))
     chosen = list(range(min(8, n))) if index is None else list(index)
     for number in chosen:
         if not 0 <= number < n:
@@ -72,7 +70,7 @@ def save(
             raise RecipeError(f"{name}: got {value}, expected a whole number from 1")
     if not 0 < fps <= 1000:
         raise RecipeError(f"fps: got {fps:g}, expected a number above 0, at most 1000")
-    source = dataset.splits[split]
+    source = dataset.split(split)
     times = np.asarray(dataset.times)
     side = source.array("image").shape[2]
     enlarge = scale or max(1, round(CELL / side))
@@ -100,7 +98,7 @@ def save(
 
 def _drawn_parameters(dataset: Dataset, split: str, number: int) -> str:
     """Parameters that differ between trajectories, one line each, for a label."""
-    row = dataset.splits[split].read(number, dataset.parameters)
+    row = dataset.split(split).read(number, dataset.parameters)
     words = []
     for symbol in dataset.parameters:
         if isinstance(dataset.recipe.parameters[symbol], int | float):

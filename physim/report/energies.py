@@ -26,8 +26,8 @@ def energies(dataset: Dataset, split: str) -> str:
     Returns:
         An HTML figure.
     """
-    n = min(SAMPLE, len(dataset.splits[split]))
-    energy = dataset.splits[split].read(slice(0, n), ["energy"])["energy"]
+    n = min(SAMPLE, len(dataset.split(split)))
+    energy = dataset.split(split).read(slice(0, n), ["energy"])["energy"]
     times = np.asarray(dataset.times)
     if len(times) < 2:
         return ""

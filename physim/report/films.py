@@ -31,7 +31,7 @@ def films(dataset: Dataset, split: str) -> str:
     Returns:
         HTML: the films, and what plays and stops them.
     """
-    source = dataset.splits[split]
+    source = dataset.split(split)
     image = source.array("image")
     frames, area = image.shape[1], math.prod(image.shape[2:4])
     shown = max(1, min(frames, FRAMES, PIXELS // area))

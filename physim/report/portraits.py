@@ -33,8 +33,8 @@ def portraits(dataset: Dataset, split: str) -> str:
         return _orbits(dataset, split) + (_radial_portraits(dataset, split) if reducible else "")
     if _constants(dataset):
         return _one_portrait(dataset, split, 16)
-    n = min(6, len(dataset.splits[split]))
-    rows = dataset.splits[split].read(slice(0, n), ["q", "p"])
+    n = min(6, len(dataset.split(split)))
+    rows = dataset.split(split).read(slice(0, n), ["q", "p"])
     params = dataset.params(split, slice(0, n))
     figures = []
     for k in range(n):
@@ -51,8 +51,8 @@ def portraits(dataset: Dataset, split: str) -> str:
 
 def _one_portrait(dataset: Dataset, split: str, most: int) -> str:
     """Several trajectories of equal parameters over the same level sets."""
-    n = min(most, len(dataset.splits[split]))
-    rows = dataset.splits[split].read(slice(0, n), ["q", "p", "energy"])
+    n = min(most, len(dataset.split(split)))
+    rows = dataset.split(split).read(slice(0, n), ["q", "p", "energy"])
     order = np.argsort(rows["energy"][:, 0])
     params = dataset.params(split, 0)
     q, p = rows["q"][order], rows["p"][order]
@@ -123,8 +123,8 @@ def _contours(
 
 def _radial_portraits(dataset: Dataset, split: str) -> str:
     """Two bodies in the plane of distance and radial momentum, at their own angular momentum."""
-    n = min(3, len(dataset.splits[split]))
-    rows = dataset.splits[split].read(slice(0, n), ["q", "p"])
+    n = min(3, len(dataset.split(split)))
+    rows = dataset.split(split).read(slice(0, n), ["q", "p"])
     params = dataset.params(split, slice(0, n))
     figures = []
     for k in range(n):
@@ -203,9 +203,9 @@ def radial_energy(
 def _orbits(dataset: Dataset, split: str) -> str:
     """Paths of the bodies in the plane, in the colours of the frames."""
     system, style = dataset.system, drawing.find(dataset.recipe.style)
-    n = min(8, len(dataset.splits[split]))
-    names = [name for name in ("q", "color") if name in dataset.splits[split]]
-    rows = dataset.splits[split].read(slice(0, n), names)
+    n = min(8, len(dataset.split(split)))
+    names = [name for name in ("q", "color") if name in dataset.split(split)]
+    rows = dataset.split(split).read(slice(0, n), names)
     params = dataset.params(split, slice(0, n))
     xy = positions(system, rows["q"], params)
     edge = 1.15 * float(np.abs(xy).max())

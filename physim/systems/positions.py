@@ -16,16 +16,13 @@ def _positions(positions, params, q, out):
             positions(q[i, t], params[i], out[i, t])
 
 
-def positions(
-    system: System, q: np.ndarray, params: np.ndarray, out: np.ndarray | None = None
-) -> np.ndarray:
+def positions(system: System, q: np.ndarray, params: np.ndarray) -> np.ndarray:
     """Where the bodies are in the plane, +y up.
 
     Arguments:
         system: Whose bodies.
         q: Positions in phase space, (n, T, d).
         params: Rows of parameters, (n, n_params).
-        out: Where to write, (n, T, 2 bodies).
 
     Returns:
         (n, T, 2 bodies): x₁, y₁, x₂, y₂, …
@@ -34,6 +31,6 @@ def positions(
         RecipeError: An array does not fit the system.
     """
     system.check(params, q)
-    out = np.empty((*q.shape[:2], 2 * system.bodies)) if out is None else out
+    out = np.empty((*q.shape[:2], 2 * system.bodies))
     _positions(system.positions.compiled, params, q, out)
     return out

@@ -11,7 +11,7 @@ import pytest
 
 import physim
 from physim import processors
-from physim.errors import ShardError
+from physim.errors import RecipeError, ShardError
 from physim.shards import index
 
 
@@ -63,6 +63,19 @@ def test_recipe_system_and_times(opened):
     assert np.array_equal(opened.times, 0.125 * np.arange(5))
     assert len(opened.test) == 0
     assert opened.train.attributes["split"] == "train"
+
+
+def test_a_split_that_is_not_there(opened):
+    q = np.zeros((1, 1, 1))
+    for asked in (
+        lambda: opened.split("valid"),
+        lambda: opened.params("valid"),
+        lambda: opened.derivatives("valid"),
+        lambda: opened.states("valid", 0, [0.0]),
+        lambda: opened.draw("valid", 0, q),
+    ):
+        with pytest.raises(RecipeError, match=r"split: got 'valid'; known: train, test"):
+            asked()
 
 
 @pytest.mark.parametrize("key", [slice(None), [], np.zeros(0, dtype=bool)])

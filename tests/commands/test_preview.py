@@ -112,7 +112,7 @@ def test_without_ffmpeg_the_extra_is_named(dataset, tmp_path, monkeypatch):
         (["-o", "a.png", "--index", "-1"], "index: got -1, expected 0 … 19"),
         (["-o", "a.png", "--index", "two"], "--index: got 'two', expected a number or a range"),
         (["-o", "a.png", "--index", "5:5"], "--index: got '5:5'"),
-        (["-o", "a.png", "--split", "dev"], "split: got 'dev', expected train or test"),
+        (["-o", "a.png", "--split", "dev"], "split: got 'dev'; known: train, test"),
         (["-o", "a.png", "--columns", "0"], "columns: got 0"),
         (["-o", "a.png", "--scale", "-2"], "scale: got -2"),
         (["-o", "a.gif", "--fps", "0"], "fps: got 0"),

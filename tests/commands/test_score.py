@@ -203,7 +203,7 @@ def test_files_that_hold_no_frames_are_refused(clean, tmp_path, capsys):
     }.items():
         assert run(cli, ["score", str(clean.path), str(tmp_path / name)]) == 2
         assert said in capsys.readouterr().err
-    with pytest.raises(PhysimError, match="split: got 'valid', expected one of train, test"):
+    with pytest.raises(PhysimError, match="split: got 'valid'; known: train, test"):
         physim.score(clean, np.zeros((1, 6, 16, 16, 3)), "valid")
     with pytest.raises(PhysimError, match="q: got shape"):
         clean.draw("test", slice(0, 2), np.zeros((2, 3, 4)))
