@@ -35,8 +35,9 @@ def _free_port() -> int:
 
 
 @pytest.fixture
-def dask(tmp_path):
+def dask(tmp_path, monkeypatch):
     """A scheduler and two workers as processes of their own; yields address and workers."""
+    monkeypatch.setattr(cluster, "SCHEDULER_SECONDS", 120)  # on a busy machine it starts late
     address = f"tcp://127.0.0.1:{_free_port()}"
     cli = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
     host, port = address.removeprefix("tcp://").split(":")
@@ -120,7 +121,8 @@ def test_a_task_that_is_late_leaves_another_data_set_alone(tmp_path, monkeypatch
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_no_scheduler_at_the_address(tmp_path):
+def test_no_scheduler_at_the_address(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "SCHEDULER_SECONDS", 2)
     began = time.monotonic()
     with pytest.raises(RecipeError, match=r"scheduler: got 'tcp://127.0.0.1:9'"):
         physim.render(**SETTINGS, out=tmp_path / "s", scheduler="tcp://127.0.0.1:9")
