@@ -90,6 +90,13 @@ def open_source(folder: str | Path) -> Source:
     return Source(dataset, Path(folder), recipe.system, frames, recipe.dt, height, channels)
 
 
+def training_rows(folder: str) -> int:
+    """How many training trajectories a data set has; 0 where there is none, as for points."""
+    if not (Path(folder) / "manifest.json").is_file():
+        return 0
+    return len(physim.open(folder).splits.get("train", ()))
+
+
 def check_fits(network: Any, source: Source) -> None:
     """Refuse a data set that a model cannot see.
 
@@ -109,8 +116,8 @@ def check_fits(network: Any, source: Source) -> None:
             )
     if source.frames < network.frames:
         raise PhysimError(
-            f"{source.folder}: has {source.frames} frames per trajectory, but the model is "
-            f"trained on rollouts of {network.frames}"
+            f"{source.folder}: has {source.frames} frames per trajectory, but the model is trained "
+            f"on rollouts of {network.frames}; a new one takes --set frames={source.frames}"
         )
 
 

@@ -40,7 +40,13 @@ class Rollout:
 def pixels(
     images: UInt8[Tensor, "batch time height width channel"],
 ) -> Float[Tensor, "batch time channel height width"]:
-    """From bytes to numbers from 0 to 1, channels before height and width."""
+    """From bytes to numbers from 0 to 1, channels before height and width.
+
+    Raises:
+        PhysimError: They are not bytes.
+    """
+    if images.dtype != torch.uint8:
+        raise PhysimError(f"images: got {images.dtype}, expected torch.uint8 from 0 to 255")
     return images.permute(0, 1, 4, 2, 3).float() / 255
 
 
@@ -146,13 +152,26 @@ def open_images(folder: str, network: Any) -> Images:
     return Images(source, network.frames)
 
 
-def system_of(network: dict[str, Any], folder: str) -> str:
-    """Name of a data set's system; nothing else of a model of frames follows from it."""
-    return data.open_source(folder).system
+def fit_frames(network: dict[str, Any], folder: str) -> str:
+    """Take the size of frames from the data where it is not given.
+
+    Arguments:
+        network: Settings of the model, changed in place.
+        folder: Folder of the data set.
+
+    Returns:
+        Name of the data's system.
+    """
+    source = data.open_source(folder)
+    for name in ("resolution", "channels"):
+        network.setdefault(name, getattr(source, name))
+    return source.system
 
 
 def adapt(network: dict[str, Any], folder: str) -> str:
-    """Take dt from the data where it is not given, as the model's time is the data's.
+    """Take the size of frames and dt from the data where they are not given.
+
+    The model's time is the data's.
 
     Arguments:
         network: Settings of the model, changed in place.
@@ -170,4 +189,4 @@ def adapt(network: dict[str, Any], folder: str) -> str:
             f"{folder}: its frames go backward in time (dt {source.dt:g}), expected a dt above 0"
         )
     network.setdefault("dt", source.dt)
-    return source.system
+    return fit_frames(network, folder)

@@ -47,7 +47,7 @@ def compiling(said: bool) -> Iterator[None]:
     Arguments:
         said: Whether to print it at all.
     """
-    text = "Compiling kernels for this machine; later runs start at once."
+    text = "Compiling kernels for this machine; later runs of this kind start at once."
     with Compiling(lambda: print(text, file=sys.stderr) if said else None):
         yield
 

@@ -60,6 +60,7 @@ def command(
     import physim
     from hgn_train import checkpoint, evaluation, models, report, settings, train
     from hgn_train.cli.fit import summary
+    from hgn_train.data import training_rows
     from hgn_train.presets import duration, settings_of, split_settings
     from physim.errors import PhysimError, unknown
     from physim.recipe import recipes
@@ -93,7 +94,8 @@ def command(
         click.echo(str(physim.render(f"hgn/{system}", folder)))
         models.find("hgn").adapt(network, str(folder))
     resume = (out / "checkpoints" / checkpoint.LAST).is_file()
-    wanted = settings_of(preset, str(folder), "hgn", network, of_train, system)
+    rows = training_rows(str(folder))
+    wanted = settings_of(preset, str(folder), "hgn", network, of_train, system, rows)
     if resume and (own := settings.load(out)) != wanted.decided(own.train.precision):
         raise PhysimError(f"{out}: holds a run with other settings; expected another --out")
     outcome = train.fit(wanted, out, resume, accelerator=device, progress=not quiet)

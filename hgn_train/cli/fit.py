@@ -96,6 +96,7 @@ def command(
     import os
 
     from hgn_train import models, settings, train
+    from hgn_train.data import training_rows
     from hgn_train.presets import default, settings_of, split_settings
     from physim.errors import PhysimError
 
@@ -114,7 +115,8 @@ def command(
         network, of_train = split_settings(asked, model)
         system = models.find(model).adapt(network, data)
         preset = preset or default(model)
-        chosen = settings_of(preset, data, model, network, of_train, system)
+        rows = training_rows(data)
+        chosen = settings_of(preset, data, model, network, of_train, system, rows)
     if devices != "auto" and not devices.isdigit():
         raise PhysimError(f"--devices: got '{devices}', expected a whole number or 'auto'")
     options.check_folder(out)
@@ -219,6 +221,6 @@ def summary(outcome: Any, out: Path) -> str:
     if outcome.collapse:
         text += (
             f"\nnot learned: {outcome.collapse}; "
-            "more warm-up, another seed, or a smaller beta where there is one may help"
+            "more updates, another seed, more warm-up, or a smaller beta if there is one may help"
         )
     return text

@@ -37,7 +37,7 @@ MODELS: dict[str, Kind] = {
             build=PixelHNN,
             paper="Greydanus et al. (2019), section 5",
             open=open_neighbours,
-            adapt=images.system_of,
+            adapt=images.fit_frames,
             evaluation="images",
         ),
         Kind(

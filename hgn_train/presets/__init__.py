@@ -74,6 +74,7 @@ def settings_of(
     network: Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
     system: str = "",
+    rows: int = 0,
 ) -> RunSettings:
     """The settings of a run from a preset and what is changed of it.
 
@@ -84,6 +85,8 @@ def settings_of(
         network: Changed settings of the model.
         train: Changed settings of the training.
         system: What the data shows, as a preset may differ between systems.
+        rows: How many training trajectories the data has, where that is known: a preset that takes
+            more of them takes all.
 
     Returns:
         The whole settings.
@@ -103,6 +106,8 @@ def settings_of(
     of_system = OF_SYSTEM.get(model, {}).get(preset, {}).get(system, {})
     network_of_system, train_of_system = split_settings(of_system, model)
     of_network, of_train = of_network | network_of_system, of_train | train_of_system
+    if rows and of_train.get("trajectories", 0) > rows:
+        of_train = of_train | {"trajectories": 0}
     return RunSettings(
         data=data,
         model=kind.name,

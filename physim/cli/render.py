@@ -240,7 +240,10 @@ class _Progress:
     def compiling(self) -> None:
         """Say that kernels are compiled."""
         if not self.quiet:
-            click.echo("Compiling kernels for this machine; later runs start at once.", err=True)
+            click.echo(
+                "Compiling kernels for this machine; later runs of this kind start at once.",
+                err=True,
+            )
 
     def update(self, done: int) -> None:
         """Show that `done` trajectories are written; the first call says how many were there."""

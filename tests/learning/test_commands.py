@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+import physim
 from hgn_train import cli
 from hgn_train.presets import default, settings_of
 from physim.command_line import run as run_command
@@ -177,12 +178,12 @@ BAD = {
         "did you mean 'paper'",
     ),
     "another resolution": (
-        ["fit", "--data", "DATA", "--preset", "small", "--out", "OUT"],
+        ["fit", "--data", "DATA", "--preset", "small", "--set", "resolution=32", "--out", "OUT"],
         "has resolution 16, but the model is made for 32",
     ),
     "fewer frames": (
         ["fit", "--data", "DATA", "--preset", "test", "--set", "frames=20", "--out", "OUT"],
-        "has 12 frames per trajectory",
+        "on rollouts of 20; a new one takes --set frames=12",
     ),
     "another channel count": (
         ["fit", "--data", "DATA", "--preset", "test", "--set", "channels=1", "--out", "OUT"],
@@ -444,6 +445,19 @@ def test_resuming_is_about_what_is_said_alone(tiny_data, tmp_path, capsys):
     for more in (new, ["--resume"]):
         status, _, err = run(capsys, *words, *more)
         assert status == 0, err
+
+
+@pytest.mark.parametrize("model", ["hgn", "pixel-hnn"])
+def test_a_preset_takes_what_the_data_decide(model, tiny_data, tmp_path, capsys):
+    """Frames of the data's size, and all trajectories where there are fewer than it takes."""
+    words = ["fit", "--model", model, "--data", tiny_data, "--preset", "small", "--steps", 1, "-q"]
+    sizes = ["--batch-size", 4, "--set", "frames=12", "--set", "held_out=4"]
+    status, _, err = run(capsys, *words, *sizes, "--out", tmp_path / "run")
+    assert status == 0, err
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert settings["network"]["resolution"] == physim.open(tiny_data).recipe.resolution == 16
+    assert settings["train"]["trajectories"] == 0
+    assert settings_of("small", "", rows=10_000).train.trajectories == 10_000
 
 
 def test_frames_backward_in_time_are_refused(tmp_path, capsys):

@@ -256,6 +256,13 @@ def test_divergence_is_that_of_torch_distributions():
     torch.testing.assert_close(kl_from_standard_normal(mean, log_sigma), truth.sum((1, 2)))
 
 
+def test_frames_that_are_no_bytes_are_refused():
+    model = tiny()
+    frames = batch(model.settings)["image"][:, :3]
+    with pytest.raises(PhysimError, match=r"images: got torch.float32, expected torch.uint8"):
+        model.encode(frames / 255)
+
+
 @torch.no_grad()
 def test_both_ways_reverses_half_of_the_batch():
     """The second half is inferred from its last frames, and compared from last to first."""
