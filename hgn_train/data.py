@@ -116,8 +116,9 @@ def check_fits(network: Any, source: Source) -> None:
             )
     if source.frames < network.frames:
         raise PhysimError(
-            f"{source.folder}: has {source.frames} frames per trajectory, but the model is trained "
-            f"on rollouts of {network.frames}; a new one takes --set frames={source.frames}"
+            f"{source.folder}: has {source.frames} frames per trajectory, but the model is "
+            f"trained on rollouts of {network.frames}; a new one takes "
+            f"--set frames={source.frames}"
         )
 
 
