@@ -5,6 +5,8 @@ PRESET ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
+WORKERS ?= 2
+PYTEST := python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: setup train figures test test-slow test-oldest lint format bench clean
 .DEFAULT_GOAL := test
@@ -24,14 +26,14 @@ figures: setup
 	$(BIN)/hgn-train figures
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/$(PYTEST)
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
 # the fast tests with the oldest versions that pyproject.toml allows; of PyTorch the tested one
 test-oldest: $(OLDEST)/installed
-	$(OLDEST)/bin/python -m pytest
+	$(OLDEST)/bin/$(PYTEST)
 
 $(OLDEST)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(OLDEST)
