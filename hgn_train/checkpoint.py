@@ -130,13 +130,35 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: Path) 
     own = model.state_dict()
     for name, tensor in own.items():
         if name not in weights:
-            raise PhysimError(f"{source}: holds no '{name}', which the model of config.json has")
+            raise PhysimError(f"{source}: holds no '{name}', which the model of this run has")
         if weights[name].shape != tensor.shape:
             raise PhysimError(
                 f"{source}: '{name}' has shape {tuple(weights[name].shape)}, "
-                f"expected {tuple(tensor.shape)} for the model of config.json"
+                f"expected {tuple(tensor.shape)} for the model of this run"
             )
-    model.load_state_dict({name: weights[name] for name in own})
+    for name in weights:
+        if name not in own:
+            raise PhysimError(f"{source}: holds '{name}', which the model of this run has not")
+    model.load_state_dict(dict(weights))
+
+
+def kept(run: Path) -> tuple[Path, Checkpoint, dict[str, Tensor]]:
+    """The weights of a run that are evaluated: the best, or the last while there are no others.
+
+    Arguments:
+        run: Folder of the run.
+
+    Returns:
+        Path of the checkpoint, the checkpoint, and the weights by name.
+
+    Raises:
+        PhysimError: There is no checkpoint, or it is damaged.
+    """
+    path = run / "checkpoints" / BEST
+    if not path.is_file():
+        path = run / "checkpoints" / LAST
+    saved = read(path)
+    return path, saved, saved.part("average") or saved.part("model")
 
 
 def load_model(
@@ -156,10 +178,7 @@ def load_model(
     """
     full_float32()
     chosen = settings.load(run)
-    path = run / "checkpoints" / BEST
-    if not path.is_file():
-        path = run / "checkpoints" / LAST
-    saved = read(path)
+    path, saved, weights = kept(run)
     model: Any = models.find(chosen.model).build(chosen.network)
-    load_weights(model, saved.part("average") or saved.part("model"), path)
+    load_weights(model, weights, path)
     return model.to(device, memory_format=torch.channels_last).eval(), chosen, saved

@@ -90,9 +90,14 @@ def open_source(folder: str | Path) -> Source:
     return Source(dataset, Path(folder), recipe.system, frames, recipe.dt, height, channels)
 
 
+def is_there(folder: str | Path) -> bool:
+    """Whether a folder holds a data set."""
+    return (Path(folder) / "manifest.json").is_file()
+
+
 def training_rows(folder: str) -> int:
     """How many training trajectories a data set has; 0 where there is none, as for points."""
-    if not (Path(folder) / "manifest.json").is_file():
+    if not is_there(folder):
         return 0
     return len(physim.open(folder).splits.get("train", ()))
 

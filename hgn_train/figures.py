@@ -58,7 +58,7 @@ def labelled(rows: Sequence[tuple[str, np.ndarray]], columns: int = 15) -> bytes
     """Rows of frames with a name in front of each.
 
     Arguments:
-        rows: Name and (frames, height, width, 3) uint8.
+        rows: Name, perhaps empty, and (frames, height, width, 3) uint8.
         columns: Frames shown of each, at most.
 
     Returns:
@@ -67,7 +67,7 @@ def labelled(rows: Sequence[tuple[str, np.ndarray]], columns: int = 15) -> bytes
     from PIL import Image, ImageDraw, ImageFont
 
     picture = strips([row for _, row in rows], columns)
-    margin = 150
+    margin = 150 if any(name for name, _ in rows) else 0
     canvas = Image.new("RGB", (picture.shape[1] + margin, picture.shape[0]), "white")
     canvas.paste(Image.fromarray(picture), (margin, 0))
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(13)
@@ -192,28 +192,62 @@ def training_curve(run: Path) -> bytes:
     return as_png(figure)
 
 
-def animation(rows: np.ndarray, zoom: int = 4, columns: int = 0) -> bytes:
-    """A GIF of trajectories side by side.
+def pairs(true: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """True frames above a model's, a thin line between them.
+
+    Arguments:
+        true: (n, frames, height, width, 3) uint8.
+        drawn: As many.
+
+    Returns:
+        (n, frames, 2 height + 1, width, 3) uint8.
+    """
+    line = np.full_like(true[:, :, :1], 255)
+    return np.concatenate([true, line, drawn], 2)
+
+
+def film(
+    rows: np.ndarray, zoom: int = 4, columns: int = 0, names: Sequence[str] = ()
+) -> np.ndarray:
+    """Trajectories side by side, playing at the same time.
 
     Arguments:
         rows: (n, frames, height, width, 3) uint8.
         zoom: Pixels of the picture per pixel of a frame.
         columns: Trajectories per row; 0 for as square as it gets.
+        names: Of the parts of a frame, one below the other, set to the left of each row.
 
     Returns:
-        GIF bytes.
+        (frames, height, width, 3) uint8, on white.
     """
-    from PIL import Image
+    from PIL import Image, ImageDraw, ImageFont
 
     n = len(rows)
     columns = columns or int(np.ceil(np.sqrt(n)))
     missing = -n % columns
     rows = np.pad(rows, ((0, missing), (0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
-    frames = []
-    for t in range(rows.shape[1]):
-        grid = rows[:, t].reshape(-1, columns, *rows.shape[2:])
-        whole = grid.transpose(0, 2, 1, 3, 4).reshape(-1, columns * rows.shape[3], 3)
-        frames.append(Image.fromarray(whole.repeat(zoom, 0).repeat(zoom, 1)))
+    _, time, height, width, _ = rows.shape
+    grid = rows.reshape(-1, columns, time, height, width, 3).transpose(2, 0, 3, 1, 4, 5)
+    whole = grid.reshape(time, -1, columns * width, 3).repeat(zoom, 1).repeat(zoom, 2)
+    if not names:
+        return whole
+    margin = Image.new("RGB", (52, whole.shape[1]), "white")
+    draw, font = ImageDraw.Draw(margin), ImageFont.load_default(13)
+    part = (height - GAP) * zoom / len(names)
+    for row in range(whole.shape[1] // (height * zoom)):
+        for index, name in enumerate(names):
+            y = int(row * height * zoom + (index + 0.5) * part - 9)
+            draw.text((4, y), name, fill=(40, 40, 40), font=font)
+    return np.concatenate([np.asarray(margin)[None].repeat(time, 0), whole], 2)
+
+
+def animation(
+    rows: np.ndarray, zoom: int = 4, columns: int = 0, names: Sequence[str] = ()
+) -> bytes:
+    """A GIF of what `film` returns."""
+    from PIL import Image
+
+    frames = [Image.fromarray(frame) for frame in film(rows, zoom, columns, names)]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=80, loop=0)
     return buffer.getvalue()

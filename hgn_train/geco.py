@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from physim.errors import PhysimError
@@ -63,9 +63,23 @@ class Geco(nn.Module):
         """
         constraint = error - self.kappa
         now = constraint.detach()
+        if self.alpha and self.training:
+            now = over_processes(now)
         average = torch.where(self.seen, self.alpha * self.average + (1 - self.alpha) * now, now)
         if self.training:
             self.average.copy_(average)
             self.seen.fill_(True)
         multiplier = self.multiplier
         return multiplier.detach() * constraint + divergence - multiplier * average
+
+
+def over_processes(number: Tensor) -> Tensor:
+    """The mean of a number over the processes that share a batch, so that all remember the same.
+
+    Without a memory it makes no difference, as the gradients of λ are averaged.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return number
+    total = number.clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()

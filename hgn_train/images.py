@@ -161,6 +161,9 @@ def fit_frames(network: dict[str, Any], folder: str) -> str:
 
     Returns:
         Name of the data's system.
+
+    Raises:
+        PhysimError: There is no data set, or it is damaged.
     """
     source = data.open_source(folder)
     for name in ("resolution", "channels"):
@@ -171,8 +174,6 @@ def fit_frames(network: dict[str, Any], folder: str) -> str:
 def adapt(network: dict[str, Any], folder: str) -> str:
     """Take the size of frames and dt from the data where they are not given.
 
-    The model's time is the data's.
-
     Arguments:
         network: Settings of the model, changed in place.
         folder: Folder of the data set.
@@ -181,7 +182,7 @@ def adapt(network: dict[str, Any], folder: str) -> str:
         Name of the data's system.
 
     Raises:
-        PhysimError: The frames go backward in time.
+        PhysimError: There is no data set, it is damaged, or its frames go backward in time.
     """
     source = data.open_source(folder)
     if source.dt < 0:

@@ -59,12 +59,19 @@ class Log:
         run: Folder of the run.
         t: How it is trained.
         first: Updates that were done before.
+        logged: Updates up to the last line of these.
         report: Called with each line.
         progress: Whether a bar is shown.
     """
 
     def __init__(
-        self, run: Path, t: TrainSettings, first: int, report: Report | None, progress: bool
+        self,
+        run: Path,
+        t: TrainSettings,
+        first: int,
+        logged: int,
+        report: Report | None,
+        progress: bool,
     ) -> None:
         from torch.utils.tensorboard import SummaryWriter
         from tqdm import tqdm
@@ -83,7 +90,7 @@ class Log:
             total=t.steps, initial=first, unit="step", disable=not progress, dynamic_ncols=True
         )
         self.report, self.t = report, t
-        self.step, self.time = first - first % t.log_every, time.perf_counter()
+        self.step, self.time = logged, time.perf_counter()
 
     def write(self, step: int, sums: dict[str, Tensor], learning_rate: float) -> None:
         """A line of means since the last one."""

@@ -8,6 +8,7 @@ share both, each its rows of them.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hgn_train import checkpoint, data, files, metrics, models, step
+from hgn_train import checkpoint, data, files, metrics, models, start, step
 from hgn_train.checkpoint import Checkpoint
 from hgn_train.log import Log, Pictures
 from hgn_train.models.model import Batches
 from hgn_train.resume import restore, snapshot
 from hgn_train.scores import Scores
 from hgn_train.seeds import Purpose, seed_of
-from hgn_train.settings import RunSettings, TrainSettings
+from hgn_train.settings import RunSettings, TrainSettings, load
 from physim.errors import PhysimError
 
 _building = threading.Lock()
@@ -47,6 +48,7 @@ class Training:
     Attributes:
         first: Updates that were done before.
         done: Updates that are done.
+        logged: Updates up to the last line of metrics.
         best: The least error on held-out rows so far.
         share: 1 − error / error of the reference, at the last look; nan where there is none.
 
@@ -78,11 +80,13 @@ class Training:
         self.held_out = self.material.held_out(model.inputs, fabric.device, t.seed, t.held_out)
         self.model = model = model.to(fabric.device, memory_format=torch.channels_last)
         model.prepare(self.train.rows(torch.arange(min(self.train.n, 512))))
+        if settings.start is not None and not resume:
+            start.load(model, settings.start)
         self.average = copy.deepcopy(model).eval().requires_grad_(False) if t.averaging else None
         updates = step.kind(t.step, fabric.device, fabric.world_size)
         self.optimizer = step.adam(model, updates, t.learning_rate, t.weight_decay)
 
-        self.first, self.best, self.share = 0, math.inf, math.nan
+        self.first, self.logged, self.best, self.share = 0, 0, math.inf, math.nan
         self.sums: dict[str, Tensor] = {}
         with files.writing(run):
             run.mkdir(parents=True, exist_ok=True)
@@ -102,6 +106,7 @@ class Training:
         self.reference = self.material.reference(self.train, self.held_out)
 
     def _resume(self) -> None:
+        t = self.settings.train
         saved, self.sums = restore(self.last, self.model, self.average, self.optimizer)
         fingerprint = self.material.fingerprint
         if saved.facts.get("data", fingerprint) != fingerprint:  # older ones say nothing
@@ -110,7 +115,18 @@ class Training:
                 "expected those, or a new run with another --out"
             )
         self.first, self.best = saved.step, float(saved.facts["best"])
+        self.logged = saved.facts.get("logged", self.first - self.first % t.log_every)
         self.share = float(saved.facts["share_explained"])
+        own, place = load(self.run), self.settings.data
+        if longer := t.steps > own.train.steps:
+            of_train = dataclasses.replace(own.train, steps=t.steps)
+            extended = (*own.extended, (self.first, own.train.steps))
+            own = dataclasses.replace(own, train=of_train, extended=extended)
+            if not t.evaluate_every:  # the last weights are kept, not the better of two looks
+                self.best = math.inf
+        if (longer or place != own.data) and self.fabric.is_global_zero:
+            text = dataclasses.replace(own, data=place).to_json()
+            files.write(self.run / "config.json", text + "\n")
 
     def loop(self, signals: Sequence[str], log: Log | None) -> str:
         """Update until all are done or a signal asks to stop; log, judge and save on the way.
@@ -141,6 +157,7 @@ class Training:
                 if log is not None:
                     log.write(done, self.sums, rate)
                 self.update.begin_again()
+                self.logged = done
                 self.sums = self.update.sums  # of several processes it was another, not reset
             due = bool(t.evaluate_every) and done % t.evaluate_every == 0
             if (due or ended) and self.fabric.is_global_zero:
@@ -196,6 +213,7 @@ class Training:
         facts = {
             "best": self.best,
             "data": self.material.fingerprint,
+            "logged": self.logged,
             "seed": self.settings.train.seed,
             "share_explained": self.share,
             "system": self.material.system,

@@ -264,6 +264,9 @@ def adapt(network: dict[str, Any], target: str) -> str:
 
     Returns:
         Name of the target.
+
+    Raises:
+        PhysimError: There is no such target, or it holds no points that have a density.
     """
     points = read(target)
     network.setdefault("dimension", points.dimension)

@@ -120,6 +120,21 @@ LOWEST = {
 
 
 @dataclass(frozen=True)
+class Start:
+    """The weights that a run starts from, where it does not draw its own.
+
+    Attributes:
+        run: Folder of the run that they are of.
+        step: Updates after which it kept them.
+        weights: Checksum of them.
+    """
+
+    run: str
+    step: int
+    weights: str
+
+
+@dataclass(frozen=True)
 class RunSettings:
     """A run, wholly described.
 
@@ -129,6 +144,8 @@ class RunSettings:
         preset: Name of the preset that the settings started from.
         network: Settings of the model.
         train: How it is trained.
+        start: The weights that it starts from, or none.
+        extended: How many updates it had done, and of how many, each time it was given more.
     """
 
     data: str
@@ -136,6 +153,8 @@ class RunSettings:
     preset: str
     network: Any
     train: TrainSettings
+    start: Start | None = None
+    extended: tuple[tuple[int, int], ...] = ()
 
     def decided(self, precision: Precision) -> RunSettings:
         """The same settings, with this precision where it was left to the device."""
@@ -172,6 +191,8 @@ class RunSettings:
                 preset=str(given.get("preset", "")),
                 network=filled(kind.settings, given["network"]),
                 train=filled(TrainSettings, given["train"]),
+                start=Start(**start) if (start := given.get("start")) else None,
+                extended=tuple((int(done), int(of)) for done, of in given.get("extended", ())),
             )
         except PhysimError as error:  # such as a setting that another version had
             raise PhysimError(f"{source}: {error}") from None

@@ -154,6 +154,9 @@ def adapt(network: dict[str, Any], folder: str) -> str:
 
     Returns:
         Name of the data's system.
+
+    Raises:
+        PhysimError: There is no data set, or it is damaged.
     """
     source = data.open_source(folder)
     network.setdefault("dimension", int(source.dataset.train.q.shape[-1]))

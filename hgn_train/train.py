@@ -107,7 +107,9 @@ def fit(
     if cpu and kernels and not t.compile:
         with compiling(progress):
             convolution.prepare()
-    log = Log(run, t, training.first, report, progress) if fabric.is_global_zero else None
+    log = None
+    if fabric.is_global_zero:
+        log = Log(run, t, training.first, training.logged, report, progress)
     started, began = time.perf_counter(), time.process_time()
     with (
         contextlib.closing(log) if log is not None else contextlib.nullcontext(),

@@ -60,8 +60,8 @@ def command(
     import physim
     from hgn_train import checkpoint, evaluation, models, report, settings, train
     from hgn_train.cli.fit import summary
-    from hgn_train.data import training_rows
-    from hgn_train.presets import duration, settings_of, split_settings
+    from hgn_train.data import is_there, training_rows
+    from hgn_train.presets import check_used, duration, settings_of, split_settings
     from physim.errors import PhysimError, unknown
     from physim.recipe import recipes
 
@@ -74,13 +74,12 @@ def command(
         preset = "long" if chosen.type == "cuda" else "small"
         why = f"since this runs on a {'GPU' if chosen.type == 'cuda' else 'CPU'}"
     network, of_train = split_settings({"seed": str(seed)} | options.pairs(changed))
-    settings_of(
-        preset, "", network=network, train=of_train, system=system
-    )  # refused before rendering
+    planned = settings_of(preset, "", network=network, train=of_train, system=system)
+    check_used(planned, network)  # refused before rendering
     folder = data or Path("datasets") / "hgn" / system
     out = out or Path("runs") / f"{system}-{preset}" / (f"seed-{seed}" if seed else "")
     options.check_folder(out)
-    there = (folder / "manifest.json").is_file()
+    there = is_there(folder)
     if data is not None and not there:
         raise PhysimError(f"{data}: no data set in this folder")
     held = models.find("hgn").adapt(network, str(folder)) if there else system

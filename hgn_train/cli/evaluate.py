@@ -11,7 +11,7 @@ from hgn_train.cli import options
 
 @click.command(short_help="Measure a trained model, and write its report.")
 @options.run_argument
-@click.option("--data", default=None, help="A data set other than the one it was trained on.")
+@options.data_option
 @click.option(
     "--n",
     type=int,
@@ -53,7 +53,7 @@ def command(
     chosen = options.device_of(device)
     trained = settings.load(run)
     kind = evaluation.find(trained.model)
-    place = elsewhere.folder_of(run, trained.data, data or trained.data)
+    place = elsewhere.folder_of(run, trained, data or trained.data)
     if spline_flow and place != run:
         raise PhysimError(
             f"--spline-flow: is trained on the run's own target, '{trained.data}'; got --data "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import click
 from hgn_train.cli import options
 
 if TYPE_CHECKING:
-    from hgn_train.settings import RunSettings
+    from hgn_train.settings import RunSettings, TrainSettings
 
 NETWORK = {
     "inference_frames": "Frames seen by the encoder: all of a rollout, or the first few.",
@@ -23,7 +24,7 @@ NETWORK = {
     "kappa": "Error that GECO targets.",
 }
 TRAIN = {
-    "steps": "Optimiser updates.",
+    "steps": "Optimiser updates; with --resume, more than the run was to have.",
     "batch_size": "Trajectories, states or points per update.",
     "trajectories": "Number of training trajectories used, or of points for nhf; 0 for all.",
     "learning_rate": "Peak learning rate of Adam.",
@@ -44,7 +45,7 @@ def _setting(name: str, text: str) -> Any:
     "--target",
     "data",
     help="Folder of a data set, or for nhf also a .npy or .csv file of points, or circle, grid, "
-    "random, moons, spirals, rings or checkerboard; not needed when resuming.",
+    "random, moons, spirals, rings or checkerboard; not needed with --resume or --from.",
 )
 @click.option(
     "--preset",
@@ -63,9 +64,18 @@ def _setting(name: str, text: str) -> Any:
 @options.device_option
 @click.option("--devices", default="auto", show_default=True, help="Number of devices.")
 @click.option(
+    "--from",
+    "origin",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Start a new run from the weights of another, with its settings where no others are "
+    "given; the model must be the same.",
+)
+@click.option(
     "--resume",
     is_flag=True,
-    help="Resume from the last checkpoint in --out, with its settings.",
+    help="Resume from the last checkpoint in --out, with its settings. More --steps prolong the "
+    "run, along the learning rates of one of that length; --data says where its data have moved.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(
@@ -77,6 +87,7 @@ def command(
     changed: tuple[str, ...],
     device: str,
     devices: str,
+    origin: Path | None,
     resume: bool,
     quiet: bool,
     **given: Any,
@@ -91,20 +102,26 @@ def command(
         hgn-train fit --data datasets/hgn/pendulum --preset small --out runs/pendulum
         hgn-train fit --model hnn --data datasets/hnn/pendulum --out runs/pendulum-hnn
         hgn-train fit --model nhf --target circle --out runs/circle
+        hgn-train fit --resume --out runs/pendulum --steps 12000
+        hgn-train fit --from runs/pendulum --data datasets/stiff --out runs/stiff
         torchrun --nproc-per-node 2 -m hgn_train fit --data datasets/hgn/pendulum --out runs/two
     """
     import os
 
-    from hgn_train import models, settings, train
+    from hgn_train import models, train
     from hgn_train.data import training_rows
-    from hgn_train.presets import default, settings_of, split_settings
+    from hgn_train.presets import check_used, default, settings_of, split_settings
+    from hgn_train.start import settings_from
     from physim.errors import PhysimError
 
     asked = said(given, changed)
     wanted = asked.pop("input", seen)
     if resume:
-        chosen = settings.load(out)
-        check_same(chosen, out, model, wanted, data, preset, asked)
+        chosen = resumed(out, model, wanted, data, preset, origin, asked)
+    elif origin is not None:
+        check_model(origin, model, wanted)
+        chosen = settings_from(origin, data, preset, implied(given) | asked)
+        check_used(chosen, asked)
     elif data is None:
         raise click.UsageError("Missing option '--data'.")
     else:
@@ -117,6 +134,7 @@ def command(
         preset = preset or default(model)
         rows = training_rows(data)
         chosen = settings_of(preset, data, model, network, of_train, system, rows)
+        check_used(chosen, asked)
     if devices != "auto" and not devices.isdigit():
         raise PhysimError(f"--devices: got '{devices}', expected a whole number or 'auto'")
     options.check_folder(out)
@@ -135,56 +153,109 @@ def command(
     return 143 if outcome.stopped == "SIGTERM" else 130 if outcome.stopped else 0
 
 
-def check_same(
-    chosen: RunSettings,
+def resumed(
     out: Path,
     model: str | None,
     seen: str | None,
     data: str | None,
     preset: str | None,
+    origin: Path | None,
     asked: Mapping[str, str],
-) -> None:
-    """Refuse settings that are not those of the run to be resumed.
+) -> RunSettings:
+    """The settings of a run to be resumed, perhaps with more steps, or with its data elsewhere.
 
     Arguments:
-        chosen: Settings of the run.
         out: Its folder.
-        model: As on the command line, as are the next three; None if not given.
+        model: As on the command line, as are the next four; None if not given.
         seen: What the model sees.
         data: Folder of a data set, or target.
         preset: Name of a preset.
+        origin: Run whose weights it starts from.
         asked: Other settings, by name.
+
+    Returns:
+        The settings.
 
     Raises:
         PhysimError: A setting has another value, or belongs neither to the model nor to training.
     """
-    from hgn_train import models, settings
+    from hgn_train import settings
     from hgn_train.evaluation import elsewhere
     from hgn_train.presets import split_settings
-    from physim.errors import PhysimError
 
-    def check(name: str, same: bool, given: str | None, own: Any) -> None:
-        if not same:
-            own = f"'{own}'" if isinstance(own, str) else json.dumps(own)
-            raise PhysimError(
-                f"{name}: got '{given}', but {out} holds a run with {own}; "
-                "expected --resume without it, or another --out"
-            )
-
-    if seen:
-        own = models.INPUTS.get(models.find(chosen.model).evaluation, "points")
-        check("input", seen == own, seen, own)
-    if model:
-        found = models.that_sees(model, seen) if seen else models.find(model).name
-        check("model", found == chosen.model, model, chosen.model)
-    check("data", data is None or elsewhere.is_same(chosen.data, data), data, chosen.data)
-    check("preset", preset in (None, chosen.preset), preset, chosen.preset)
+    chosen = settings.load(out)
+    check_model(out, model, seen)
+    start = chosen.start.run if chosen.start else "no --from"
+    same = origin is None or elsewhere.is_same(start, str(origin))
+    check(out, "from", same, str(origin), start)
+    check(out, "preset", preset in (None, chosen.preset), preset, chosen.preset)
+    steps = chosen.train.steps
     parts = zip((chosen.network, chosen.train), split_settings(asked, chosen.model), strict=True)
     for part, words in parts:
         for name, value in settings.values(type(part), words).items():
             own = getattr(part, name)
+            if name == "steps" and value > own:
+                steps = value
+                continue
             left_open = name == "precision" and value == "auto"
-            check(name, left_open or value == own, words[name], own)
+            check(out, name, left_open or value == own, words[name], own)
+    if data is None or elsewhere.is_same(chosen.data, data):
+        data = chosen.data
+        elsewhere.check_there(out, chosen)
+    if steps > chosen.train.steps and options.is_first():
+        click.echo(prolonged(chosen.train, steps))
+    return replace(chosen, data=data, train=replace(chosen.train, steps=steps))
+
+
+def check_model(run: Path, model: str | None, seen: str | None) -> None:
+    """Refuse another model than that of a run.
+
+    Arguments:
+        run: Its folder.
+        model: As on the command line, as is the next; None if not given.
+        seen: What the model sees.
+
+    Raises:
+        PhysimError: The run is of another model.
+    """
+    from hgn_train import models, settings
+
+    own = settings.load(run).model
+    if seen:
+        sees = models.INPUTS.get(models.find(own).evaluation, "points")
+        check(run, "input", seen == sees, seen, sees)
+    if model:
+        found = models.that_sees(model, seen) if seen else models.find(model).name
+        check(run, "model", found == own, model, own)
+
+
+def check(run: Path, name: str, same: bool, given: str | None, own: Any) -> None:
+    """Refuse a setting that is not that of a run.
+
+    Raises:
+        PhysimError: It is not the same.
+    """
+    from physim.errors import PhysimError
+
+    if not same:
+        own = f"'{own}'" if isinstance(own, str) else json.dumps(own)
+        raise PhysimError(
+            f"{name}: got '{given}', but {run} holds a run with {own}; "
+            f"expected {'more' if name == 'steps' else 'none given'}, or another run"
+        )
+
+
+def prolonged(t: TrainSettings, steps: int) -> str:
+    """What happens to the learning rate of a run that is given more steps."""
+    from hgn_train.loop import schedule
+
+    before, after = (
+        t.learning_rate * schedule(replace(t, steps=n), t.steps) for n in (t.steps, steps)
+    )
+    text = f"{steps:,} steps, no longer {t.steps:,}"
+    if before == after:
+        return text
+    return f"{text}: at step {t.steps:,} the learning rate is {after:.3g}, not {before:.3g}"
 
 
 def implied(given: dict[str, Any]) -> dict[str, str]:

@@ -19,6 +19,10 @@ device_option = click.option(
     show_default=True,
     help="Where to compute; auto uses a GPU if there is one.",
 )
+data_option = click.option(
+    "--data",
+    help="Another data set than the one it was trained on, or where that one has moved.",
+)
 set_option = click.option(
     "--set",
     "changed",

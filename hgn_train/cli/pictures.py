@@ -10,14 +10,16 @@ from physim.errors import PhysimError
 if TYPE_CHECKING:
     import numpy as np
 
-KINDS = (".gif", ".png", ".npz")
+KINDS = (".gif", ".mp4", ".png", ".npz")
+FPS = 12.5
+"""Frames per second, as in a GIF."""
 
 
 def check_name(path: Path) -> None:
     """Refuse what cannot be written, before anything is computed.
 
     Raises:
-        PhysimError: An ending other than .gif, .png or .npz, or a folder that does not exist.
+        PhysimError: An ending other than `KINDS`, or a folder that does not exist.
     """
     if path.suffix not in KINDS:
         raise PhysimError(f"--out: got '{path}', expected a name ending in {', '.join(KINDS)}")
@@ -25,13 +27,31 @@ def check_name(path: Path) -> None:
         raise PhysimError(f"--out: got '{path}', but there is no folder {path.parent}")
 
 
-def write_pictures(path: Path, images: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
+def check_finite(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse states that no picture shows.
+
+    Raises:
+        PhysimError: They are not finite.
+    """
+    import numpy as np
+
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise PhysimError(f"{path}: not written, since the states of the rollout are not finite")
+
+
+def write_pictures(
+    path: Path,
+    images: np.ndarray,
+    arrays: dict[str, np.ndarray],
+    truth: np.ndarray | None = None,
+) -> None:
     """Write rollouts as an animation, strips, or arrays.
 
     Arguments:
         path: Where to.
         images: (n, frames, height, width, 3) from 0 to 1.
         arrays: Further contents of an .npz.
+        truth: True frames to show above them, as many.
 
     Raises:
         PhysimError: The rollout is not finite, the disk is full, or the file cannot be written.
@@ -40,14 +60,28 @@ def write_pictures(path: Path, images: np.ndarray, arrays: dict[str, np.ndarray]
 
     from hgn_train import figures, files
     from hgn_train.evaluation.judged import to_bytes
+    from physim.pictures import mp4
 
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise PhysimError(f"{path}: not written, since the states of the rollout are not finite")
-    frames = to_bytes(images)
+    check_finite(path, arrays)
+    frames = rows = to_bytes(images)
+    names: tuple[str, ...] = ()
+    strips = [("", row) for row in frames]
+    if truth is not None:
+        true, names = to_bytes(truth), ("true", "model")
+        arrays = arrays | {"truth": true}
+        rows = figures.pairs(true, frames)
+        both = zip(true, frames, strict=True)
+        strips = [
+            (f"{name} {index}", row)
+            for index, pair in enumerate(both)
+            for name, row in zip(names, pair, strict=True)
+        ]
     with files.written(path) as file:
         if path.suffix == ".gif":
-            file.write(figures.animation(frames))
+            file.write(figures.animation(rows, names=names))
+        elif path.suffix == ".mp4":
+            mp4(figures.film(rows, names=names), FPS, Path(file.name))
         elif path.suffix == ".png":
-            file.write(figures.png(figures.strips(list(frames))))
+            file.write(figures.labelled(strips))
         else:
             np.savez_compressed(file, image=frames, **arrays)  # type: ignore[arg-type]

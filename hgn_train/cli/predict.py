@@ -24,8 +24,11 @@ ROWS = 64
     show_default=True,
     help="A .npy file of numbers from 0 to 1.",
 )
+@options.data_option
 @options.device_option
-def command(run: Path, n: int, before: int, after: int, out: Path, device: str) -> None:
+def command(
+    run: Path, n: int, before: int, after: int, out: Path, data: str | None, device: str
+) -> None:
     """Predict the frames of the first test trajectories, for `physim score`.
 
     \b
@@ -45,7 +48,7 @@ def command(run: Path, n: int, before: int, after: int, out: Path, device: str) 
         )
     if out.suffix != ".npy":
         raise PhysimError(f"--out: got '{out}', expected a name ending in .npy")
-    it = judged(run, options.device_of(device))
+    it = judged(run, options.device_of(device), data)
     images, stored = it.source.dataset.test.image, it.source.dataset.recipe.frames
     n, frames = min(n, len(images)), before + stored + after
     ahead, behind = stored - 1 - it.anchor + after, it.anchor + before

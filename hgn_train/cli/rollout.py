@@ -1,4 +1,4 @@
-"""`hgn-train rollout`: test trajectories backward, slower, faster or longer."""
+"""`hgn-train rollout`: test trajectories backward, slower, faster or longer, beside the truth."""
 
 from __future__ import annotations
 
@@ -23,21 +23,40 @@ from hgn_train.cli import options
     type=click.Path(path_type=Path),
     default=Path("rollout.gif"),
     show_default=True,
-    help="A .gif, a .png of strips, or an .npz of arrays.",
+    help="A .gif, an .mp4, a .png of strips, or an .npz of arrays.",
 )
+@click.option(
+    "--truth/--no-truth",
+    default=True,
+    show_default=True,
+    help="Show the simulator's frames above the model's.",
+)
+@options.data_option
 @options.device_option
 def command(
-    run: Path, backward: bool, speed: float, frames: int, n: int, out: Path, device: str
+    run: Path,
+    backward: bool,
+    speed: float,
+    frames: int,
+    n: int,
+    out: Path,
+    truth: bool,
+    data: str | None,
+    device: str,
 ) -> None:
     """Infer states of test trajectories and roll them out along the learned H.
+
+    The true frames, at the same times, are the simulator's: also where the data have none.
 
     \b
     Example:
         hgn-train rollout runs/pendulum --backward --speed 0.5 -o slow.gif
+        hgn-train rollout runs/pendulum --frames 90 -o longer.mp4
     """
     import numpy as np
 
-    from hgn_train.cli.pictures import check_name, write_pictures
+    from hgn_train.cli.pictures import check_finite, check_name, write_pictures
+    from hgn_train.evaluation.images import true_frames
     from hgn_train.evaluation.judged import judged
     from physim.errors import PhysimError
 
@@ -48,14 +67,19 @@ def command(
             f"-n, --frames: got {n} and {frames}, expected n from 1 and frames from 0"
         )
     check_name(out)
-    it = judged(run, options.device_of(device))
+    it = judged(run, options.device_of(device), data)
     split = it.source.dataset.test
     n = min(n, len(split))
     z = it.latents(split.image[:n])
     steps = (frames or it.frames) - 1
-    images, q, p, energy = it.rollout(z, 0 if backward else steps, steps if backward else 0, speed)
+    ahead, behind = (0, steps) if backward else (steps, 0)
+    images, q, p, energy = it.rollout(z, ahead, behind, speed)
+    states = {"q": q, "p": p, "energy": energy}
+    check_finite(out, states)  # before the simulator is asked for times that it may not reach
+    true = true_frames(it, "test", n, ahead, behind, speed) if truth else None
     if backward:
-        images, q, p, energy = images[:, ::-1], q[:, ::-1], p[:, ::-1], energy[:, ::-1]
-    write_pictures(out, images, {"q": q, "p": p, "energy": energy})
+        images, states = images[:, ::-1], {name: x[:, ::-1] for name, x in states.items()}
+        true = None if true is None else true[:, ::-1]
+    write_pictures(out, images, states, true)
     way = "backward" if backward else "forward"
     click.echo(f"{out}: {n} test trajectories, {steps + 1} frames {way} at speed {speed:g}")

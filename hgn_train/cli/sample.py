@@ -28,10 +28,21 @@ from hgn_train.cli import options
     type=click.Path(path_type=Path),
     default=Path("samples.gif"),
     show_default=True,
-    help="A .gif, a .png of strips, or an .npz of arrays; for an nhf a .npy or .csv of points.",
+    help="A .gif, an .mp4, a .png of strips, or an .npz of arrays; for an nhf a .npy or .csv of "
+    "points.",
 )
+@click.option("--data", help="Where the data set that it was trained on has moved.")
 @options.device_option
-def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, device: str) -> None:
+def command(
+    run: Path,
+    n: int,
+    kind: str,
+    frames: int,
+    seed: int,
+    out: Path,
+    data: str | None,
+    device: str,
+) -> None:
     """Sample latent variables, roll them out along the learned H, and draw them.
 
     For an nhf these are points from the learned density.
@@ -45,6 +56,7 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
 
     from hgn_train import models, settings
     from hgn_train.cli.pictures import check_name, write_pictures
+    from hgn_train.evaluation import elsewhere
     from hgn_train.evaluation.judged import judged
     from hgn_train.evaluation.latents import fit_prior, sample_latents
     from physim.errors import PhysimError
@@ -54,20 +66,30 @@ def command(run: Path, n: int, kind: str, frames: int, seed: int, out: Path, dev
             f"-n, --frames: got {n} and {frames}, expected n from 1 and frames from 0"
         )
     chosen = options.device_of(device)
-    model = settings.load(run).model
+    trained = settings.load(run)
+    model = trained.model
     if models.find(model).evaluation == "densities":
-        for name, given in (("--prior", kind != "mixture"), ("--frames", frames)):
+        for name, given in (
+            ("--prior", kind != "mixture"),
+            ("--frames", frames),
+            ("--data", data),
+        ):
             if given:
                 raise PhysimError(
-                    f"{name}: '{model}' draws points, which have no frames and no prior"
+                    f"{name}: '{model}' draws points, which need no prior, frames or data"
                 )
         write_points(run, n, seed, out, chosen)
         click.echo(f"{out}: {n} sampled points")
         return
     check_name(out)
-    it = judged(run, chosen)
+    it = judged(run, chosen, data)
+    if data and elsewhere.folder_of(run, trained, data) != run:
+        raise PhysimError(
+            f"--data: {data} holds other data than {run} was trained on, and samples follow from "
+            "those alone"
+        )
     if kind == "mixture":
-        fit_prior(run, chosen)
+        fit_prior(run, chosen, data)
     generator = torch.Generator(device=chosen).manual_seed(seed)
     z = sample_latents(it.model, run, kind, n, generator)
     ahead = max(0, (frames or it.frames) - 1 - it.anchor)

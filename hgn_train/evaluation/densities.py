@@ -67,6 +67,8 @@ def evaluate(
     started = time.perf_counter()
     found, settings, _ = checkpoint.load_model(run, device)
     model: Any = found
+    if not folder:
+        elsewhere.check_there(run, settings)
     target = points.open_points(folder or settings.data, settings.network)
     results: dict[str, Any] = {
         "system": target.system,
@@ -84,7 +86,7 @@ def evaluate(
         log_weights = weights_of(model, some.to(device), max(KS))
         true = None if target.density is None else target.density.log_prob(some.double())
         results["splits"][name] = judge_split(log_weights, true, gaussian(target.first, some))
-    place = elsewhere.folder_of(run, settings.data, results["data"])
+    place = elsewhere.folder_of(run, settings, results["data"])
     if place == run:
         results["splits"]["test"] |= also_chose(results["settings"], len(target.rest), n)
     generator = torch.Generator(device).manual_seed(1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train.evaluation import density_figures
-from hgn_train.evaluation.markdown import chosen_on, plus_minus
+from hgn_train.evaluation.markdown import chosen_on, plus_minus, trained
 
 Results = Mapping[str, Any]
 
@@ -58,11 +58,7 @@ def rows(results: Results) -> list[tuple[str, str]]:
 
 def lead(results: Results) -> str:
     """The result in two sentences."""
-    split, settings, training = (
-        results["splits"]["test"],
-        results["settings"],
-        results["training"],
-    )
+    split = results["splits"]["test"]
     sentence = (
         f"Points that the flow has not seen have a log-density of at least "
         f"{plus_minus(split, 'log_prob')} nats"
@@ -74,12 +70,7 @@ def lead(results: Results) -> str:
         )
     else:
         sentence += f", where one Gaussian gives them {split['gaussian']:.3f}"
-    sentence += (
-        f". Preset {settings['preset']}, {results['parameters']:,} weights, "
-        f"{training.get('steps', 0):,} steps of {settings['train']['batch_size']}"
-    )
-    if "seconds" in training:
-        sentence += f", trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}"
+    sentence += f". {trained(results, 'weights')}"
     if split["log_prob"] < split["gaussian"] + PLATEAU:
         sentence += ". NO BETTER THAN ONE GAUSSIAN: more steps or another seed may help"
     return sentence + "."

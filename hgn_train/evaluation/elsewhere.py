@@ -1,4 +1,4 @@
-"""Where the results of a run go: into its folder, or below it where the data are not its own.
+"""Where the data of a run are, and where its results go: below its folder if on other data.
 
 A run that is evaluated on other data keeps what was measured on its own. Results on other data are
 in `RUN/on-NAME`, NAME being that of the data, and no table or figure takes them for the run's own.
@@ -9,30 +9,30 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from hgn_train import checkpoint, models
+from hgn_train.data import is_there
 from hgn_train.densities import DENSITIES
+from hgn_train.settings import RunSettings
 from physim.errors import PhysimError
 
 START = "on-"
 
 
-def folder_of(run: Path, own: str, given: str) -> Path:
+def folder_of(run: Path, trained: RunSettings, given: str) -> Path:
     """The folder of results.
 
     Arguments:
         run: Folder of the run.
-        own: The data set, file or density that it was trained on.
-        given: The data it is evaluated on.
+        trained: Its settings.
+        given: The data set, file or density that it is evaluated on.
 
     Returns:
         The run's own folder, or one below it, which may not be there yet.
 
-    Example:
-        >>> folder_of(Path("runs/a"), "sets/pendulum", "sets/pendulum/").as_posix()
-        'runs/a'
-        >>> folder_of(Path("runs/a"), "sets/pendulum", "sets/stiff").as_posix()
-        'runs/a/on-stiff'
+    Raises:
+        PhysimError: The data are not there, or do not fit the model.
     """
-    if is_same(own, given):
+    if is_same(trained.data, given) or have_moved(run, trained, given):
         return run
     path = Path(os.path.abspath(given))  # a link keeps its name
     return run / f"{START}{path.stem if path.is_file() else path.name}"
@@ -45,20 +45,27 @@ def is_same(own: str, given: str) -> bool:
     return Path(own).resolve() == Path(given).resolve()
 
 
-def check_there(run: Path, own: str) -> None:
-    """Refuse a run whose own data set is no longer where it was.
+def have_moved(run: Path, trained: RunSettings, given: str) -> bool:
+    """Whether these data, elsewhere, are those that a run was trained on."""
+    own = checkpoint.kept(run)[1].facts.get("data")
+    return bool(own == models.find(trained.model).open(given, trained.network).fingerprint)
+
+
+def check_there(run: Path, trained: RunSettings) -> None:
+    """Refuse a run whose data are no longer where they were.
 
     Arguments:
         run: Folder of the run.
-        own: The data set that it was trained on.
+        trained: Its settings.
 
     Raises:
-        PhysimError: Says where the run looks for it.
+        PhysimError: Says where the run looks for them.
     """
-    if not (Path(own) / "manifest.json").is_file():
+    own = trained.data
+    if not (own in DENSITIES or Path(own).is_file() or is_there(own)):
         raise PhysimError(
-            f"{own}: holds no data set, but {run} was trained on one there; if it has moved, "
-            f"change `data` in {run / 'config.json'}"
+            f"{own}: not there, though {run} was trained on it; if it has moved, say where it is "
+            "with --data"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train import figures
-from hgn_train.evaluation.markdown import chosen_on, plus_minus
+from hgn_train.evaluation.markdown import chosen_on, plus_minus, too_few, trained
 
 Results = Mapping[str, Any]
 
@@ -112,25 +112,21 @@ def lead(results: Results) -> str:
     """The result in two sentences."""
     split, settings = results["splits"]["test"], results["settings"]
     network = settings["network"]
-    training = results["training"]
     sentence = (
         f"From {network['inference_frames']} frames the model draws {network['frames']} frames of "
         f"test trajectories with a pixel MSE × 1e4 of {1e4 * split['error']:.2f}, where the "
         f"average image has {1e4 * split['average_image']:.2f}: "
         f"{100 * split['share_explained']:.1f} % explained. "
-        f"Preset {settings['preset']}, {results['parameters']:,} parameters, "
-        f"{training.get('steps', 0):,} steps of {settings['train']['batch_size']}"
     )
-    if "seconds" in training:
-        sentence += f", trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}"
-    return sentence + verdict(split) + "."
+    return sentence + trained(results) + verdict(split, too_few(results)) + "."
 
 
-def verdict(split: Mapping[str, Any]) -> str:
+def verdict(split: Mapping[str, Any], short: str = "") -> str:
     """What a model does that has not learned, as the end of a sentence; else nothing.
 
     Arguments:
         split: Results on the test split.
+        short: That it was trained for less than usual, if it was.
 
     Returns:
         The verdict on its rollouts, and on its posteriors where they equal the prior.
@@ -141,7 +137,9 @@ def verdict(split: Mapping[str, Any]) -> str:
     elif share <= -NOT_LEARNED:
         text = ". NOT LEARNED: its rollouts are further from the truth than the average image"
     elif share < NOT_LEARNED:
-        text = ". COLLAPSED: it draws little but the average image"
+        word = "NOT LEARNED YET" if short else "COLLAPSED"
+        text = f". {word}: it draws little but the average image"
+    text += short if text else ""
     if is_the_prior(split):
         text += (
             f". POSTERIOR EQUAL TO THE PRIOR: their KL divergence is "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hgn_train.evaluation.markdown import SYSTEMS, plus_minus, row, training_time
+from hgn_train.evaluation.markdown import SYSTEMS, history, plus_minus, row, training_time
 from hgn_train.presets import changes
 
 REPORTED = {
@@ -114,6 +114,7 @@ def _name(results: dict[str, Any]) -> list[str]:
     settings = results["settings"]
     other = changes(settings, results["system"])
     words = [settings["preset"], *(f"{name}={value}".lower() for name, value in other.items())]
+    words += history(settings)
     return [results["system"], settings["model"], ", ".join(words), str(settings["train"]["seed"])]
 
 

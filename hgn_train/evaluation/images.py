@@ -24,6 +24,7 @@ from hgn_train.evaluation.judged import Judged, from_bytes, judged, to_bytes
 from hgn_train.evaluation.latents import fit_prior, judge_latent, judge_samples
 from hgn_train.evaluation.results import also_chose, keep, training_facts
 from hgn_train.models.hgn import kl_from_standard_normal
+from hgn_train.settings import load
 from physim.scoring import average_image
 
 __all__ = ["comparisons", "evaluate", "lead", "pictures", "rows", "tables"]
@@ -62,7 +63,8 @@ def evaluate(
     started = time.perf_counter()
     extra = EXTRA if extra is None else extra
     it = judged(run, device, folder)
-    fit_prior(run, device)
+    place = elsewhere.folder_of(run, load(run), str(it.source.folder))
+    fit_prior(run, device, folder if place == run else None)
     average = average_image(it.source.dataset).astype(np.float32)
     settings = json.loads((run / "config.json").read_text())
     results: dict[str, Any] = {
@@ -74,7 +76,6 @@ def evaluate(
         "training": training_facts(run),
         "splits": {},
     }
-    place = elsewhere.folder_of(run, settings["data"], results["data"])
     arrays: dict[str, np.ndarray] = {"average_image": average}
     for name, split in it.source.dataset.splits.items():
         if not len(split):

@@ -86,7 +86,7 @@ def judged(run: Path, device: torch.device, folder: str | None = None) -> Judged
     if models.find(settings.model).evaluation != "images":
         raise PhysimError(f"{run}: is a run of '{settings.model}', which draws no frames")
     if not folder:
-        elsewhere.check_there(run, settings.data)
+        elsewhere.check_there(run, settings)
     source = data.open_source(folder or settings.data)
     data.check_fits(settings.network, source)
     if folder:
@@ -106,10 +106,8 @@ def check_interval(source: Source, own: str, network: Any) -> None:
     Raises:
         PhysimError: The intervals differ.
     """
-    if (Path(own) / "manifest.json").is_file():
-        trained = data.open_source(own).dt
-    else:
-        trained = getattr(network, "dt", source.dt)
+    there = data.is_there(own)
+    trained = data.open_source(own).dt if there else getattr(network, "dt", source.dt)
     if not math.isclose(source.dt, trained):
         raise PhysimError(
             f"{source.folder}: has frames {source.dt:g} units of time apart, but the model was "

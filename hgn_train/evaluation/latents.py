@@ -105,7 +105,7 @@ def judge_samples(it: Judged, run: Path, n: int) -> tuple[dict[str, Any], dict[s
     return results, arrays
 
 
-def fit_prior(run: Path, device: torch.device, n: int = 10_000) -> None:
+def fit_prior(run: Path, device: torch.device, folder: str | None = None, n: int = 10_000) -> None:
     """Fit the mixture to the posteriors of training trajectories and write it beside the weights.
 
     The file says which weights it was fitted to; where these are still the run's, it stays.
@@ -113,6 +113,7 @@ def fit_prior(run: Path, device: torch.device, n: int = 10_000) -> None:
     Arguments:
         run: Folder of the run.
         device: Where to compute.
+        folder: Where the run's own data set is, if it has moved.
         n: Trajectories, at most.
     """
     path = run / "checkpoints" / PRIOR
@@ -120,7 +121,7 @@ def fit_prior(run: Path, device: torch.device, n: int = 10_000) -> None:
     facts = {"weights": checkpoint.checksum(saved.tensors)}
     if path.is_file() and checkpoint.read(path).facts == facts:
         return
-    it = judged(run, device)
+    it = judged(run, device, folder)
     split = it.source.dataset.train
     generator = torch.Generator().manual_seed(0)
     samples = []

@@ -1,10 +1,13 @@
-"""Pieces of tables."""
+"""Pieces of tables and of sentences about runs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from hgn_train.presets import settings_of
+from physim.errors import PhysimError
 
 SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")
 """In the order of tables."""
@@ -83,6 +86,59 @@ def training_time(training: Mapping[str, Any]) -> str:
     if threads == 1 and "processor_seconds" in training:
         return f"{training['processor_seconds']:.0f} s of one core"
     return f"{training['seconds']:.0f} s on cpu" + (f", {threads} threads" if threads else "")
+
+
+def history(settings: Mapping[str, Any]) -> list[str]:
+    """What happened to a run that is not one training from its own first weights, in phrases.
+
+    Arguments:
+        settings: Of the run.
+
+    Example:
+        >>> history({"start": {"run": "runs/a", "step": 200}, "extended": [[300, 300]]})
+        ['from the weights of runs/a after 200 steps', 'prolonged at step 300 of 300']
+    """
+    start, extended = settings.get("start"), settings.get("extended", ())
+    words = [f"prolonged at step {done:,} of {of:,}" for done, of in extended]
+    if start:
+        words.insert(0, f"from the weights of {start['run']} after {start['step']:,} steps")
+    return words
+
+
+def trained(results: Mapping[str, Any], weights: str = "parameters", rows: str = "") -> str:
+    """How a run was trained, as a sentence without its full stop.
+
+    Arguments:
+        results: Of the run.
+        weights: What its weights are called.
+        rows: What a batch is made of.
+    """
+    settings, training = results["settings"], results["training"]
+    words = [
+        f"Preset {settings['preset']}",
+        f"{results['parameters']:,} {weights}",
+        f"{training.get('steps', 0):,} steps of {settings['train']['batch_size']}{rows}",
+        *history(settings),
+    ]
+    if "seconds" in training:
+        words.append(f"trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}")
+    return ", ".join(words)
+
+
+def too_few(results: Mapping[str, Any]) -> str:
+    """That a run had fewer steps than its preset has, as the end of a sentence; else nothing.
+
+    Arguments:
+        results: Of the run.
+    """
+    settings, steps = results["settings"], results["training"].get("steps", math.inf)
+    try:
+        usual = settings_of(
+            settings["preset"], "", settings["model"], system=results["system"]
+        ).train.steps
+    except (PhysimError, KeyError):  # the preset has gone
+        return ""
+    return f", after {steps:,} steps, where its preset has {usual:,}" if steps < usual else ""
 
 
 def place(system: str) -> int:

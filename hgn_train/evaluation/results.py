@@ -161,6 +161,7 @@ def also_chose(settings: Mapping[str, Any], available: int, n: int) -> dict[str,
     """
     train = settings["train"]
     looked = 0 < train["evaluate_every"] < train["steps"]
+    looked |= train["evaluate_every"] > 0 and bool(settings.get("extended"))
     both = min(n, available) - max(0, available - train["held_out"])
     return {"also_chose": both} if looked and both > 0 else {}
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hgn_train.evaluation import state_figures
-from hgn_train.evaluation.markdown import chosen_on, plus_minus
+from hgn_train.evaluation.markdown import chosen_on, plus_minus, too_few, trained
 
 Results = Mapping[str, Any]
 NOT_LEARNED = 0.1
@@ -65,7 +65,6 @@ def with_error(part: Mapping[str, float]) -> str:
 
 def lead(results: Results) -> str:
     """The result in two sentences."""
-    settings, training = results["settings"], results["training"]
     rollout = results["rollout"]
     energy, lost = rollout["energy"]["error"], rollout.get("not_finite", 0)
     share = results["splits"]["test"]["true_states"]["share_explained"]
@@ -75,18 +74,15 @@ def lead(results: Results) -> str:
         f"test states, has an energy MSE of {energy:.3g}, where |H| is "
         f"{rollout['mean_absolute_energy']:.3g} on average"
         f"{f'; {lost} of them diverge' if lost else ''}. "
-        f"Preset {settings['preset']}, {results['parameters']:,} parameters, "
-        f"{training.get('steps', 0):,} steps of {settings['train']['batch_size']} states"
     )
-    if "seconds" in training:
-        sentence += f", trained in {training['seconds']:.0f} s on {training.get('device', 'cpu')}"
+    sentence, verdict = sentence + trained(results, rows=" states"), ""
     if math.isnan(share):
-        sentence += ". NOT LEARNED: its derivatives are not finite"
+        verdict = ". NOT LEARNED: its derivatives are not finite"
     elif share <= -NOT_LEARNED:
-        sentence += ". NOT LEARNED: its derivatives are further from the truth than their mean"
+        verdict = ". NOT LEARNED: its derivatives are further from the truth than their mean"
     elif share < NOT_LEARNED:
-        sentence += ". NOT LEARNED: every state moves in the same way"
-    return sentence + "."
+        verdict = ". NOT LEARNED: every state moves in the same way"
+    return sentence + verdict + (too_few(results) if verdict else "") + "."
 
 
 def pictures(

@@ -64,7 +64,7 @@ def evaluate(
     started = time.perf_counter()
     model, settings, _ = checkpoint.load_model(run, torch.device("cpu"))
     if not folder:
-        elsewhere.check_there(run, settings.data)
+        elsewhere.check_there(run, settings)
     source = states.open_states(folder or settings.data, settings.network).source
     motion: Any = copy.deepcopy(model.motion).double()
     results: dict[str, Any] = {
@@ -75,7 +75,7 @@ def evaluate(
         "training": training_facts(run),
         "splits": {},
     }
-    place = elsewhere.folder_of(run, settings.data, results["data"])
+    place = elsewhere.folder_of(run, settings, results["data"])
     for name, split in source.dataset.splits.items():
         if len(split):
             say(f"{name}: {min(n, len(split))} trajectories")

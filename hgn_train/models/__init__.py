@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hgn_train import images, points, states
+from hgn_train.models import hgn_settings, pixel_hnn
 from hgn_train.models.hgn import HGN, HGNSettings
 from hgn_train.models.hnn import StateSettings, build_hnn, build_mlp
 from hgn_train.models.model import Kind, Model
@@ -21,6 +22,7 @@ MODELS: dict[str, Kind] = {
             open=images.open_images,
             adapt=images.adapt,
             evaluation="images",
+            needs=hgn_settings.NEEDS,
         ),
         Kind(
             name="hnn",
@@ -39,6 +41,7 @@ MODELS: dict[str, Kind] = {
             open=open_neighbours,
             adapt=images.fit_frames,
             evaluation="images",
+            needs=pixel_hnn.NEEDS,
         ),
         Kind(
             name="mlp",

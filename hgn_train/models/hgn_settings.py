@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from hgn_train import activations, integrators
 from hgn_train.decoder import start_size
@@ -184,3 +184,11 @@ POSITIVE = (
     "multiplier",
 )
 NOT_NEGATIVE = ("beta", "beta_delay", "consistency", "consistency_delay")
+NEEDS: dict[tuple[str, ...], dict[str, Any]] = {
+    ("kappa", "alpha", "multiplier"): {"objective": "geco"},
+    ("beta", "beta_delay"): {"objective": "elbo", "stochastic": True},
+    ("log_sigma",): {"stochastic": True},
+    ("maps",): {"state": "vector"},
+    ("consistency_delay",): {"consistency": None},
+}
+"""Without which settings others have no effect: of what value, or of any but 0."""

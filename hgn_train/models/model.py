@@ -8,7 +8,7 @@ and tested. What it is trained on is its material: frames, states or points.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -125,6 +125,8 @@ class Kind:
         adapt: Puts what a data set decides, such as dt, into a table of settings where it is not
             given, and returns the name of the system.
         evaluation: Name of the module that evaluates and reports a run; see `evaluation`.
+        needs: Settings that have an effect only where others have a value: names, to the others
+            with that value, or None for any but 0.
     """
 
     name: str
@@ -134,3 +136,4 @@ class Kind:
     open: Callable[[str, Any], Material]
     adapt: Callable[[dict[str, Any], str], str]
     evaluation: str
+    needs: Mapping[tuple[str, ...], Mapping[str, Any]] = field(default_factory=dict)

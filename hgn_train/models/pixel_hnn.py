@@ -128,6 +128,13 @@ class PixelHNNSettings:
         return False
 
 
+NEEDS: dict[tuple[str, ...], dict[str, Any]] = {
+    ("width",): {"autoencoder": "dense"},
+    ("encoder", "decoder", "maps", "shuffle"): {"autoencoder": "convolutional"},
+}
+"""Without which settings others have no effect."""
+
+
 class PixelHNN(nn.Module):
     """The network with its loss and rollouts.
 

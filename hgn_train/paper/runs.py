@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from hgn_train.evaluation.elsewhere import is_of_other_data, is_same
+from hgn_train.evaluation.markdown import history
 from hgn_train.paper.figure import Need, Run
 from hgn_train.presets import changes
 from physim.errors import PhysimError
@@ -23,7 +24,8 @@ def found(folders: Iterable[Path]) -> list[Run]:
         folders: Folders of runs, or runs.
 
     Returns:
-        The runs: of the largest preset first, then of the least seed, then of the first folder.
+        The runs: of the largest preset first, then of the least seed, then of the first folder;
+        those that started from another run or were prolonged come last.
         What they were judged to be on other data than their own is left out.
 
     Raises:
@@ -51,10 +53,10 @@ def _run(path: Path) -> Run:
     return Run(path.parent, need, results)
 
 
-def _rank(run: Run) -> tuple[int, int]:
+def _rank(run: Run) -> tuple[bool, int, int]:
     preset = run.settings["preset"]
     place = PRESETS.index(preset) if preset in PRESETS else len(PRESETS)
-    return place, run.settings["train"]["seed"]
+    return bool(history(run.settings)), place, run.settings["train"]["seed"]
 
 
 def sentence(run: Run) -> str:
@@ -79,6 +81,7 @@ def sentence(run: Run) -> str:
         used,
         f"{steps:,}{of} steps of {train['batch_size']}",
         f"seed {train['seed']}",
+        *history(settings),
     ]
     device = training.get("device", "cpu")
     if device == "cpu" and "processor_seconds" in training:
@@ -98,7 +101,9 @@ def command(run: Run) -> str:
         A line for a shell, without folders that are defaults.
     """
     settings = run.settings
-    words = ["hgn-train", *START.get(settings["model"], fit)(run)]
+    start = settings.get("start")
+    begin = fit if start else START.get(settings["model"], fit)
+    words = ["hgn-train", *begin(run), *(["--from", quote(start["run"])] if start else [])]
     words += ["--preset", settings["preset"]]
     if settings["train"]["seed"]:
         words += ["--seed", str(settings["train"]["seed"])]

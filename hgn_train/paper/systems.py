@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import physim
+from hgn_train.data import is_there
 from hgn_train.paper import page
 from hgn_train.paper.figure import Drawing, Figure, Material
 from physim.errors import PhysimError
@@ -72,7 +73,7 @@ def opened(folder: Path, name: str, spare: Path) -> Any:
     Returns:
         An open data set.
     """
-    if (folder / "manifest.json").is_file():
+    if is_there(folder):
         return physim.open(folder)
     physim.render(f"hgn/{name}", spare / name, n=16, n_test=1)
     return physim.open(spare / name)

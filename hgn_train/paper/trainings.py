@@ -16,6 +16,7 @@ from pathlib import Path
 
 import physim
 from hgn_train import checkpoint
+from hgn_train.data import is_there
 from hgn_train.densities import DENSITIES
 from hgn_train.evaluation.markdown import SYSTEMS
 from hgn_train.paper.figure import Need
@@ -109,7 +110,7 @@ def check_data(folder: Path, systems: Iterable[str], made: Iterable[str]) -> Non
         PhysimError: A data set is missing, or is of another system.
     """
     made = set(made)
-    there = [name for name in systems if (folder / name / "manifest.json").is_file()]
+    there = [name for name in systems if is_there(folder / name)]
     missing = [name for name in systems if name not in there and name not in made]
     if missing:
         raise PhysimError(f"{folder}: no data set of {', '.join(missing)} in it")
@@ -152,7 +153,7 @@ def make(trainings: Sequence[Training], workers: int, say: Say) -> None:
     """
     for training in trainings:
         folder = training.data
-        if folder is not None and not (folder / "manifest.json").is_file():
+        if folder is not None and not is_there(folder):
             say(f"rendering {folder}, which is missing")
             say(str(physim.render(f"hgn/{training.need.subject}", folder)))
     waiting, running = list(trainings), [Worker(say) for _ in range(workers)]

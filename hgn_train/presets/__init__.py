@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -153,12 +153,53 @@ def split_settings(given: Mapping[str, Any], model: str = "hgn") -> tuple[dict, 
     Raises:
         PhysimError: A name that neither has.
     """
-    of_model = [field.name for field in dataclasses.fields(models.find(model).settings)]
-    of_train = [field.name for field in dataclasses.fields(TrainSettings)]
+    of_model = names_of(models.find(model).settings)
+    of_train = names_of(TrainSettings)
     for name in given:
         if name not in of_model + of_train:
+            others = [
+                kind.name for kind in models.MODELS.values() if name in names_of(kind.settings)
+            ]
+            if others:
+                raise PhysimError(f"{name}: is a setting of {', '.join(others)}, not of {model}")
             raise PhysimError(unknown("setting", name, of_model + of_train))
     return (
         {name: value for name, value in given.items() if name in of_model},
         {name: value for name, value in given.items() if name in of_train},
     )
+
+
+def names_of(settings: type) -> list[str]:
+    """Names of the settings in a dataclass."""
+    return [field.name for field in dataclasses.fields(settings)]
+
+
+def check_used(settings: RunSettings, given: Iterable[str]) -> None:
+    """Refuse settings of a model that were given, but have no effect beside the others.
+
+    Arguments:
+        settings: The run.
+        given: Names of the settings that were given.
+
+    Raises:
+        PhysimError: Names such a setting, and the one that it needs.
+
+    Example:
+        >>> check_used(settings_of("small", ""), ["beta"])
+    """
+    network, given = settings.network, set(given)
+    for names, needs in models.find(settings.model).needs.items():
+        for name in (name for name in names if name in given):
+            for other, wanted in needs.items():
+                own = getattr(network, other)
+                if not own if wanted is None else own != wanted:
+                    expected = "above 0" if wanted is None else as_json(wanted)
+                    raise PhysimError(
+                        f"{name}: got {as_json(getattr(network, name))}, which has no effect with "
+                        f"{other} {as_json(own)}; expected {other} {expected}, or no {name}"
+                    )
+
+
+def as_json(value: Any) -> str:
+    """A value as `--set` takes it."""
+    return value if isinstance(value, str) else json.dumps(value)

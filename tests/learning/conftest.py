@@ -47,3 +47,17 @@ def tiny_run(tiny_data, tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "tiny"
     train.fit(settings_of("test", str(tiny_data)), run, accelerator="cpu")
     return run
+
+
+@pytest.fixture(scope="session")
+def other_data(tmp_path_factory) -> Path:
+    """Data sets that a run on `tiny_data` can be judged on; one with another dt, one larger."""
+    import physim
+
+    size = {"n": 128, "n_test": 16, "frames": 12, "resolution": 16}
+    folder = tmp_path_factory.mktemp("other")
+    physim.render("hgn/mass_spring", folder / "stiff", parameters={"k": 3.0, "m": 0.5}, **size)
+    physim.render("hgn/mass_spring", folder / "slow", dt=0.25, **size)
+    physim.render("hgn/pendulum", folder / "pendulum", **size)
+    physim.render("hgn/pendulum", folder / "large", **size | {"resolution": 32})
+    return folder

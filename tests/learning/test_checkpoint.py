@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     taken = tmp_path / "metrics.jsonl"
     taken.mkdir()
     with pytest.raises(PhysimError, match=f"{taken}: cannot be written"):
-        log.Log(tmp_path, TrainSettings(), 0, None, progress=False)
+        log.Log(tmp_path, TrainSettings(), 0, 0, None, progress=False)
     (tmp_path / "out").write_text("")
     with pytest.raises(PhysimError, match=r"out/a\.json: cannot be written \(Not a directory"):
         files.write(tmp_path / "out" / "a.json", "")

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ import torch
 from PIL import Image
 
 import physim
-from hgn_train import cli
+from hgn_train import checkpoint, cli, figures, settings, train
+from hgn_train.cli.fit import prolonged
 from hgn_train.presets import default, settings_of
 from physim.command_line import run as run_command
+from physim.errors import PhysimError
 from physim.recipe import load
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
@@ -77,6 +80,45 @@ def test_sample(evaluated, tmp_path, capsys, name):
     else:
         with Image.open(tmp_path / name) as image:
             assert getattr(image, "n_frames", 1) == (10 if name.endswith("gif") else 1)
+
+
+@pytest.mark.parametrize("way", [(), ("--backward",)])
+def test_true_frames_stand_above_the_models(evaluated, tiny_data, tmp_path, capsys, way):
+    """As stored, from the inferred frame on, and where the rollout is longer than the data."""
+    name = tmp_path / "a.npz"
+    words = ["rollout", evaluated, *way, "-n", 3, "--frames", 14, "--device", "cpu", "-o"]
+    status, _, err = run(capsys, *words, name)
+    assert status == 0, err
+    stored = physim.open(tiny_data).test.image[:3]
+    with np.load(name) as arrays:
+        true, drawn = arrays["truth"], arrays["image"]
+    assert true.shape == drawn.shape == (3, 14, 16, 16, 3)
+    shown = stored[:, 1::-1] if way else stored[:, 1:]  # of three frames the middle one
+    assert np.array_equal(true[:, : shown.shape[1]], shown)
+    rows = figures.pairs(true, drawn)
+    film = figures.film(rows, names=("true", "model"))
+    margin, zoom = film.shape[2] - 2 * 18 * 4, 4  # two columns, each with its gap
+    assert film.shape == (14, 2 * 35 * zoom, margin + 2 * 18 * zoom, 3)
+    for place, frame in ((0, true[2, 5]), (17, drawn[2, 5])):
+        top = (35 + place) * zoom  # the third is below the first
+        shown = film[5, top : top + 16 * zoom : zoom, margin : margin + 16 * zoom : zoom]
+        assert np.array_equal(shown, frame)
+    assert (film[:, :, :margin] < 255).any()
+    for ending in ("gif", "png", "mp4"):
+        if ending == "mp4":
+            pytest.importorskip("imageio_ffmpeg", reason="needs physim[video]")
+        status, _, err = run(capsys, *words, tmp_path / f"a.{ending}")
+        assert status == 0, err
+    with Image.open(tmp_path / "a.gif") as image:
+        assert (image.size, image.n_frames) == (film.shape[2:0:-1], 14)
+    ffmpeg = [sys.modules["imageio_ffmpeg"].get_ffmpeg_exe(), "-v", "error"]
+    raw = ["-i", str(tmp_path / "a.mp4"), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    done = subprocess.run([*ffmpeg, *raw], capture_output=True)
+    decoded = np.frombuffer(done.stdout, np.uint8).reshape(film.shape)
+    assert np.sqrt(((decoded.astype(float) - film) ** 2).mean()) < 12
+    status, _, err = run(capsys, *words[:-1], "--no-truth", "-o", name)
+    with np.load(name) as arrays:
+        assert "truth" not in arrays
 
 
 def test_rollout_backward_starts_where_forward_does(evaluated, tmp_path, capsys):
@@ -290,11 +332,76 @@ BAD |= {
     )
 }
 BAD |= {
+    f"{name} without effect": (
+        ["fit", "--model", model, "--data", "DATA", "--preset", "test", "--out", "OUT", *words],
+        message,
+    )
+    for name, model, words, message in (
+        (
+            "kappa",
+            "hgn",
+            ["--kappa", "0.01"],
+            (
+                "kappa: got 0.01, which has no effect with objective elbo; expected "
+                "objective geco, or no kappa"
+            ),
+        ),
+        ("beta", "hgn", ["--deterministic-model", "--beta", "1"], "no effect with stochastic fal"),
+        ("beta of geco", "hgn", ["--objective", "geco", "--beta", "1"], "with objective geco;"),
+        ("maps", "hgn", ["--set", "state=maps", "--set", "maps=9"], "expected state vector, or"),
+        (
+            "a delay",
+            "hgn",
+            ["--set", "consistency_delay=9"],
+            "with consistency 0.0; expected consistency above 0, or no consistency_delay",
+        ),
+        (
+            "width",
+            "pixel-hnn",
+            ["--set", "autoencoder=convolutional", "--set", "width=9"],
+            "dense",
+        ),
+    )
+}
+BAD |= {
+    "a setting without effect of auto": (
+        ["auto", "--preset", "test", "--data", "DATA", "--out", "OUT", "--set", "kappa=0.01"],
+        "kappa: got 0.01, which has no effect with objective elbo",
+    ),
+    "a setting of another model": (
+        ["fit", "--model", "hnn", "--objective", "geco", "--data", "DATA", "--out", "OUT"],
+        "objective: is a setting of hgn, not of hnn",
+    ),
+}
+BAD |= {
+    f"weights of {name}": (["fit", "--from", "RUN", "--out", "OUT", *words], message)
+    for name, words, message in (
+        ("another model", ["--model", "hnn"], "model: got 'hnn', but RUN holds a run with 'hgn'"),
+        (
+            "another size",
+            ["--set", "state_size=3"],
+            (
+                "'transform.4.weight' has shape (8, 128), expected (6, 128) for the model of this "
+                "run; --from needs a run of the same model and sizes"
+            ),
+        ),
+        ("a model without a part", ["--set", "harmonic=true"], "log_stiffness', which the model"),
+        ("a model with other parts", ["--set", "transform=false"], "which the model of this run"),
+        (
+            "other frames",
+            ["--data", "LARGE"],
+            "resolution: LARGE has 32, but RUN was trained on 16; expected data with the same res",
+        ),
+        ("another dt", ["--data", "OTHER"], "expected data with the same dt, or --set dt=0.25"),
+    )
+}
+BAD |= {
     f"a run that has another {name}": (["fit", "--resume", "--out", "RUN", *words], message)
     for name, words, message in (
         ("model", ["--model", "nhf"], "model: got 'nhf', but RUN holds a run with 'hgn'"),
         ("input", ["--input", "state"], "input: got 'state', but RUN holds a run with 'pixels'"),
-        ("data set", ["--data", "other"], "data: got 'other', but RUN holds a run with 'DATA'"),
+        ("data set", ["--data", "OTHER"], "OTHER: holds other data than RUN was trained on"),
+        ("start", ["--from", "OUT"], "from: got 'OUT', but RUN holds a run with 'no --from'"),
         ("preset", ["--preset", "paper"], "preset: got 'paper', but RUN holds a run with 'test'"),
         ("seed", ["--seed", "9"], "seed: got '9', but RUN holds a run with 0"),
         ("length", ["--steps", "150"], "steps: got '150', but RUN holds a run with 200"),
@@ -312,11 +419,14 @@ BAD |= {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input(name, tiny_data, tiny_run, evaluated, tmp_path, capsys, monkeypatch):
+def test_bad_input(
+    name, tiny_data, other_data, tiny_run, evaluated, tmp_path, capsys, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     words, message = BAD[name]
     places = {"DATA": tiny_data, "RUN": tiny_run, "EVALUATED": evaluated, "OUT": tmp_path / "out"}
-    for word in ("RUN", "DATA"):
+    places |= {"OTHER": other_data / "slow", "LARGE": other_data / "large"}
+    for word in ("RUN", "DATA", "OTHER", "LARGE", "OUT"):
         message = message.replace(word, str(places[word]))
     status, _, err = run(capsys, *[places.get(word, word) for word in words])
     assert status == 2
@@ -436,6 +546,58 @@ def test_resuming_with_the_settings_of_the_run(tiny_data, tiny_run, tmp_path, ca
         status, out, err = run(capsys, "fit", "--resume", "--out", folder, *words)
         assert status == 0, err
         assert "already finished, with 200 steps" in out
+
+
+def test_a_run_is_prolonged(tiny_run, tmp_path, capsys):
+    """And says what becomes of a learning rate that had fallen along a cosine."""
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    words = ["fit", "--resume", "--out", folder, "--steps", 201, "--quiet", "--device", "cpu"]
+    status, out, err = run(capsys, *words)
+    assert status == 0, err
+    assert "201 steps, no longer 200: at step 200 the learning rate is 0.00025" in out
+    later = settings.load(folder)
+    said = prolonged(later.train, 402)
+    half = 0.005 * (0.05 + 0.95 / 2)
+    assert (
+        said == f"402 steps, no longer 201: at step 201 the learning rate is {half:.3g}, not "
+        "0.00025"
+    )
+    assert later.train.steps == 201
+    assert later.extended == ((200, 200),)
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines if "loss" in line][-2:] == [200, 201]
+
+
+def test_a_new_run_starts_from_the_weights_of_another(tiny_run, other_data, tmp_path, capsys):
+    """On other data, with what is not said as in the other run; and says so in its report."""
+    folder = tmp_path / "run"
+    words = ["fit", "--from", tiny_run, "--data", other_data / "stiff", "--out", folder, "-q"]
+    own = ["--steps", 2, "--learning-rate", "1e-30", "--seed", 7, "--device", "cpu"]
+    status, _, err = run(capsys, *words, *own, "--set", "held_out=4")
+    assert status == 0, err
+    source, saved, weights = checkpoint.kept(tiny_run)
+    found = checkpoint.read(folder / "checkpoints" / checkpoint.LAST).part("model")
+    assert found.keys() == weights.keys()
+    for name in weights:
+        if name != "updates":
+            assert torch.equal(found[name], weights[name]), name
+    before, now = settings.load(tiny_run), settings.load(folder)
+    assert now.network == before.network
+    assert (now.train.steps, now.train.seed, now.train.clip) == (2, 7, before.train.clip)
+    digest = checkpoint.checksum(saved.tensors)
+    assert now.start == settings.Start(str(tiny_run), saved.step, digest)
+    status, out, err = run(capsys, "evaluate", folder, "--n", 8, "--extra", 1, "--device", "cpu")
+    assert status == 0, err
+    said = f"from the weights of {tiny_run} after {saved.step} steps"
+    assert said in out
+    assert said in (folder / "report.html").read_text()
+    assert said in run(capsys, "table", folder)[1]
+    resumed = [*words[:3], "--out", folder, "--resume", "-q"]
+    assert "already finished" in run(capsys, *resumed)[1]
+    changed = replace(now.start, weights="0" * 32)
+    with pytest.raises(PhysimError, match=f"{source}: holds other weights than those this run"):
+        train.fit(replace(now, start=changed), tmp_path / "another", accelerator="cpu")
+    assert not (tmp_path / "another").exists()
 
 
 def test_resuming_is_about_what_is_said_alone(tiny_data, tmp_path, capsys):

@@ -262,6 +262,11 @@ def test_a_caption_says_what_was_changed(judged_runs, tmp_path):
         "hgn-train auto --system mass_spring --preset test --seed 3 "
         "--set encoder=[[4],[8,8]] --set steps=7"
     )
+    changed = {"run": "runs/a", "step": 5, "weights": "0"}
+    run.results["settings"] |= {"start": changed, "extended": [[4, 4]]}
+    assert "--out runs/mass_spring-test --from runs/a --preset test" in runs.command(run)
+    said = runs.sentence(run)
+    assert "seed 3, from the weights of runs/a after 5 steps, prolonged at step 4 of 4, " in said
 
 
 DATA = {

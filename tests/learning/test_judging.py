@@ -19,7 +19,6 @@ from physim.command_line import run as run_command
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 
-SIZE = {"n": 128, "n_test": 16, "frames": 12, "resolution": 16}
 FEW = ["--n", "16", "--extra", "4"]
 
 
@@ -61,16 +60,6 @@ def judged_run(tiny_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("judging") / "run"
     shutil.copytree(tiny_run, folder)
     assert run_command(cli.cli, ["evaluate", str(folder), *FEW]) == 0
-    return folder
-
-
-@pytest.fixture(scope="session")
-def other_data(tmp_path_factory):
-    """Data sets that a run on `tiny_data` can be judged on, and one with another dt."""
-    folder = tmp_path_factory.mktemp("other")
-    physim.render("hgn/mass_spring", folder / "stiff", parameters={"k": 3.0, "m": 0.5}, **SIZE)
-    physim.render("hgn/mass_spring", folder / "slow", dt=0.25, **SIZE)
-    physim.render("hgn/pendulum", folder / "pendulum", **SIZE)
     return folder
 
 
@@ -194,18 +183,63 @@ def test_its_own_data_by_another_name_are_its_own(judged_run, tiny_data, tmp_pat
     assert not list(folder.glob("on-*"))
 
 
-def test_data_that_have_moved_are_asked_for(tiny_run, other_data, tmp_path, capsys):
-    """Also where others are given: the prior of a run is that of its own data."""
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run, folder)
+@pytest.fixture
+def moved(tiny_run, tiny_data, tmp_path):
+    """A run whose data are no longer where they were, and where they are."""
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
     (folder / "checkpoints" / "prior.safetensors").unlink(missing_ok=True)
     path = folder / "config.json"
-    own = settings.load(folder).data
-    path.write_text(path.read_text().replace(own, str(tmp_path / "gone")))
-    for words in ((), ("--data", other_data / "stiff")):
-        err = refused(capsys, "evaluate", folder, *words, *FEW)
-        assert f"{tmp_path / 'gone'}: holds no data set, but {folder} was trained on one" in err
-        assert f"if it has moved, change `data` in {path}" in err
+    path.write_text(path.read_text().replace(str(tiny_data), str(tmp_path / "gone")))
+    (tmp_path / "place").symlink_to(tiny_data)
+    return folder, tmp_path / "place"
+
+
+def test_data_that_have_moved_are_asked_for(moved, other_data, tmp_path, capsys):
+    """Also where others are given: the prior of a run is that of its own data."""
+    folder, _ = moved
+    gone = tmp_path / "gone"
+    for words in (
+        ["evaluate", folder, *FEW],
+        ["evaluate", folder, "--data", other_data / "stiff", *FEW],
+        ["sample", folder, "-o", tmp_path / "a.npz"],
+        ["rollout", folder, "-o", tmp_path / "a.npz"],
+        ["predict", folder, "-o", tmp_path / "a.npy"],
+        ["fit", "--resume", "--out", folder],
+    ):
+        err = refused(capsys, *words)
+        assert f"{gone}: not there, though {folder} was trained on it" in err
+        assert "if it has moved, say where it is with --data" in err
+    assert not list(tmp_path.glob("a.*"))
+
+
+def test_data_that_have_moved_are_found(moved, other_data, tmp_path, capsys):
+    """They are the run's own by what they hold, and others are not, whatever their place."""
+    folder, place = moved
+    status, out, err = run(capsys, "evaluate", folder, "--data", place, *FEW)
+    assert status == 0, err
+    assert f"report: {folder / 'report.html'}" in out
+    assert not list(folder.glob("on-*"))
+    for command, name in (("sample", "a.npz"), ("rollout", "b.npz"), ("predict", "c.npy")):
+        words = [command, folder, "-n", 2, "-o", tmp_path / name, "--data"]
+        status, _, err = run(capsys, *words, place)
+        assert status == 0, err
+        if command != "sample":  # whose samples follow from the data of the run
+            status, _, err = run(capsys, *words, other_data / "stiff")
+            assert status == 0, err
+        else:
+            err = refused(capsys, *words, other_data / "stiff")
+            assert f"holds other data than {folder} was trained on" in err
+        large = other_data / "large"
+        assert f"{large}: has resolution 32, but" in refused(capsys, *words, large)
+    stiff = physim.open(other_data / "stiff").test.image[:2]
+    with np.load(tmp_path / "b.npz") as arrays:
+        assert np.array_equal(arrays["truth"], stiff[:, 1:11])
+    words = ["fit", "--resume", "--out", folder, "-q", "--device", "cpu", "--data"]
+    err = refused(capsys, *words, other_data / "stiff")
+    assert f"holds other data than {folder} was trained on" in err
+    assert run(capsys, *words, place)[0] == 0
+    assert settings.load(folder).data == str(place)
+    assert run(capsys, *words[:-1])[0] == 0  # which knows the place now
 
 
 def test_a_run_whose_folder_is_called_so_is_found(judged_run, tmp_path):
@@ -326,6 +360,8 @@ def test_nothing_is_chosen_by_looking_once():
     assert also_chose({"train": train | {"evaluate_every": 0}}, 40, 40) == {}
     assert also_chose({"train": train | {"evaluate_every": 100}}, 40, 40) == {"also_chose": 30}
     assert also_chose({"train": train | {"evaluate_every": 100}}, 20, 512) == {"also_chose": 20}
+    again = {"train": train, "extended": [[100, 100]]}  # and looked at its first end
+    assert also_chose(again, 40, 40) == {"also_chose": 30}
 
 
 def test_a_model_whose_rollouts_are_not_finite_is_judged(tiny_run, tmp_path, capsys):
@@ -352,8 +388,8 @@ def test_a_model_whose_rollouts_are_not_finite_is_judged(tiny_run, tmp_path, cap
     ("share", "words"),
     [
         (0.5, ""),
-        (0.05, "COLLAPSED: it draws little but the average image"),
-        (-0.05, "COLLAPSED: it draws little but the average image"),
+        (0.05, "COLLAPSED: it draws little but the average image;"),
+        (-0.05, "COLLAPSED: it draws little but the average image;"),
         (-3.0, "NOT LEARNED: its rollouts are further from the truth than the average image"),
         (float("nan"), "NOT LEARNED: its rollouts are not finite"),
     ],
@@ -364,6 +400,18 @@ def test_the_verdict_on_frames(judged_run, share, words):
     said = image_report.lead(results)
     assert words in said
     assert ("COLLAPSED" in said or "NOT LEARNED" in said) is bool(words)
+
+
+def test_the_verdict_on_a_short_run_says_that_it_is_short(judged_run):
+    results = numbers(judged_run)
+    results["splits"]["test"]["share_explained"] = 0.05
+    results["training"]["steps"] = 20
+    said = image_report.lead(results)
+    assert "COLLAPSED" not in said
+    assert (
+        "NOT LEARNED YET: it draws little but the average image, after 20 steps, where its preset "
+        "has 200;" in said
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@ eager."""
 
 import dataclasses
 import json
+import re
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
-from hgn_train import models
+import physim
+from hgn_train import checkpoint, models, train
 from hgn_train.encoder import Moments
 from hgn_train.images import pixels, stacked
 from hgn_train.models.hgn import HGN, HGNSettings, kl_from_standard_normal
@@ -358,3 +362,32 @@ def test_consistency_of_one_trajectory_is_refused():
     given = batch(model.settings, 1)
     with pytest.raises(PhysimError, match="batch_size: got 1 trajectory a process, expected at"):
         model(given, draws(model, 1))
+
+
+def test_the_examples_of_the_page_run(tiny_run, tmp_path, monkeypatch, capsys):
+    """docs/models.md, with few updates."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "MODELS", dict(models.MODELS))
+    shutil.copytree(tiny_run, "runs/mass_spring-small")
+    physim.render("hgn/mass_spring", "datasets/hgn/mass_spring", n=40, n_test=4)
+    flow = settings_of("test", "circle", "nhf", train={"steps": 2})
+    train.fit(flow, Path("runs/circle"), accelerator="cpu")
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 4
+    scope = {}
+    for example in examples:
+        exec(example.replace('"steps": 1000', '"steps": 2'), scope)  # noqa: S102 - our own page
+    model, mean = scope["model"], scope["mean"]
+    with torch.no_grad():
+        rollout = model.rollout(mean, 20)
+    for found, expected in (
+        (scope["pictures"], rollout.images),
+        (scope["energy"], rollout.energy),
+    ):
+        assert torch.allclose(found, expected[:, 1:], atol=1e-5)
+    assert scope["outcome"].step == 2
+    own, chosen, _ = checkpoint.load_model(Path("runs/plain"), torch.device("cpu"))
+    assert chosen.network.resolution == 32
+    assert own.decoder(torch.zeros(5, 16)).shape == (5, 3, 32, 32)
+    assert type(own).__name__ == "PlainHGN"

@@ -110,6 +110,31 @@ def test_other_data_of_the_same_name_are_refused(tmp_path):
     assert train.fit(chosen, run, resume=True, accelerator="cpu").step == 2
 
 
+def test_a_run_that_is_given_more_steps_is_one_of_that_length(tiny_data, tmp_path):
+    """Where the learning rate does not fall; what its lines of metrics are means of, too."""
+    t = {"final_learning_rate": 1.0, "log_every": 10, "evaluate_every": 0, "save_every": 8}
+    short = settings_of("test", str(tiny_data), train=t | {"steps": 25})
+    whole = settings_of("test", str(tiny_data), train=t | {"steps": 40})
+    train.fit(whole, tmp_path / "whole", accelerator="cpu")
+    run = tmp_path / "run"
+    train.fit(short, run, accelerator="cpu")
+    outcome = train.fit(whole, run, resume=True, accelerator="cpu")
+    assert (outcome.first, outcome.step) == (25, 40)
+    for name in (checkpoint.LAST, checkpoint.BEST):  # the weights at the end, looked at once
+        a, b = tensors(run, name), tensors(tmp_path / "whole", name)
+        assert a.keys() == b.keys()
+        for key in a:
+            assert torch.equal(a[key], b[key]), key
+    found, expected = dict(losses(run)), dict(losses(tmp_path / "whole"))
+    assert found[25] + found[30] == pytest.approx(2 * expected[30])  # 21 … 25 and 26 … 30
+    assert found[40] == expected[40]
+    kept = settings.load(run)
+    assert kept.train.steps == 40
+    assert kept.extended == ((25, 25),)
+    assert train.fit(kept, run, resume=True, accelerator="cpu").first == 40
+    assert settings.load(run) == kept
+
+
 def test_trainings_in_threads_do_not_meet(tiny_data, tmp_path):
     """Each gives what it gives alone, in the precision whose backward pass Fabric watches."""
     chosen = settings_of(
@@ -256,7 +281,7 @@ def test_two_processes_train_like_one(tiny_data, tmp_path):
     Each process has every other row of each batch and of its random numbers, also where half of
     the batch runs backward; gradients are averaged.
     """
-    changed = {"objective": "geco", "both_ways": True, "decoded": 4}
+    changed = {"objective": "geco", "alpha": 0.5, "both_ways": True, "decoded": 4}
     of_train = {"steps": 40, "log_every": 1, "evaluate_every": 0}
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
     command += ["hgn_train", "fit", "--data", str(tiny_data), "--preset", "test", "--quiet"]
@@ -275,6 +300,8 @@ def test_two_processes_train_like_one(tiny_data, tmp_path):
     train.fit(one, tmp_path / "one", accelerator="cpu")
     found, expected = losses(tmp_path / "two", "error"), losses(tmp_path / "one", "error")
     assert len(found) == 40
+    remembered = [tensors(tmp_path / name)["model.geco.average"] for name in ("two", "one")]
+    assert torch.allclose(*remembered, rtol=1e-3)  # of half a batch it would be another
     for (step, error), (same_step, truth) in zip(found, expected, strict=True):
         assert step == same_step
         assert abs(error / truth - 1) < 1e-3, step  # float32 sums in another order, 40 times
