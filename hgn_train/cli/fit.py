@@ -103,7 +103,7 @@ def command(
         hgn-train fit --model hnn --data datasets/hnn/pendulum --out runs/pendulum-hnn
         hgn-train fit --model nhf --target circle --out runs/circle
         hgn-train fit --resume --out runs/pendulum --steps 12000
-        hgn-train fit --from runs/pendulum --data datasets/stiff --out runs/stiff
+        hgn-train fit --from runs/pendulum --data datasets/hgn-noisy/pendulum --out runs/noisy
         torchrun --nproc-per-node 2 -m hgn_train fit --data datasets/hgn/pendulum --out runs/two
     """
     import os
