@@ -332,7 +332,10 @@ def test_derivatives_that_are_not_stored_are_computed(spring, tmp_path):
 BAD = {
     "an input that it has not": (["--model", "mlp", "--input", "pixels"], "input: got 'pixels'"),
     "an input that there is not": (["--model", "hnn", "--input", "sound"], "input: got 'sound'"),
-    "a setting of another model": (["--model", "hnn", "--beta", "1"], "setting: got 'beta'"),
+    "a setting of another model": (
+        ["--model", "hnn", "--beta", "1"],
+        "beta: is a setting of hgn, not of hnn",
+    ),
     "a preset of another model": (["--model", "hnn", "--preset", "plus"], "preset: got 'plus'"),
     "an activation": (["--model", "hnn", "--set", "activation=relu"], "activation: got 'relu'"),
     "no layers": (["--model", "hnn", "--set", "hidden=[]"], "hidden: got []"),
