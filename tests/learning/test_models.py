@@ -358,3 +358,4 @@ def test_consistency_of_one_trajectory_is_refused():
     given = batch(model.settings, 1)
     with pytest.raises(PhysimError, match="batch_size: got 1 trajectory a process, expected at"):
         model(given, draws(model, 1))
+    assert model(batch(model.settings, 2), draws(model, 2))["inconsistency"] > 0
