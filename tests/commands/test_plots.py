@@ -87,6 +87,7 @@ def test_energy_errors_are_the_worst_and_the_median(pages):
     assert plot.shows(worst, data.times[1:], np.log10(error.max(axis=0)))
     assert plot.shows(middle, data.times[1:], np.log10(np.median(error, axis=0)))
     assert plot.shows(mark, data.times[[0, -1]], np.log10(2.0**-52))
+    assert "median of 12 trajectories" in page
 
 
 def test_energies_with_friction_are_the_median_and_nine_of_ten(pages):
@@ -98,6 +99,7 @@ def test_energies_with_friction_are_the_median_and_nine_of_ten(pages):
     assert plot.shows(curve, data.times, middle)
     there = np.concatenate([data.times, data.times[::-1]])
     assert plot.shows(band, there, np.concatenate([high, low[::-1]]))
+    assert "Median of 30 trajectories" in page
 
 
 @pytest.mark.parametrize("name", ["initial energies", "distribution of m"])
