@@ -123,6 +123,10 @@ def test_what_does_not_vary_is_a_sentence(pages):
     _, page = pages["pendulum"]
     assert "distribution of g" not in page
     assert re.search(r"The same for all: l, [^;]* = 1; g, [^;]* = 2\.", page)
+    assert "<figcaption>m, mass.</figcaption>" in page
+    assert (
+        "<figcaption>m, mass of each body, 2 of each trajectory.</figcaption>" in pages["two"][1]
+    )
 
 
 def test_phase_portraits_are_the_trajectories_turned_by_whole_circles(pages):
