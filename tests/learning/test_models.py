@@ -352,6 +352,25 @@ def test_preparing_changes_what_it_should(variant, names):
     assert all(torch.isfinite(t).all() for t in after.values())
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["elbo", "maps", "shuffle"])
+def test_it_starts_at_the_mean_colour_with_narrow_posteriors(name):
+    model = tiny(**VARIANTS[name], log_sigma=-3.0)
+    given = batch(model.settings)
+    colour = torch.tensor([200, 100, 50], dtype=torch.uint8)
+    given["image"] = colour + given["image"] // 32  # 0 to 7, 3.5 on the average
+    model.prepare(given)
+    z, log_sigma = model.infer(given["image"])
+    drawn = model.rollout(z, 2).images
+    expected = ((colour + 3.5) / 255)[:, None, None].expand_as(drawn)
+    torch.testing.assert_close(drawn, expected, rtol=0, atol=0.1)
+    torch.testing.assert_close(
+        drawn.mean((0, 1, 3, 4)), expected[0, 0, :, 0, 0], rtol=0, atol=0.03
+    )
+    assert (log_sigma + 3).abs().max() < 0.3
+    assert z.std() > 3 * log_sigma.std()  # the mean is not narrowed
+
+
 def test_consistency_of_one_trajectory_is_refused():
     """It has no variance; a loss that is not a number would stop the training later."""
     model = tiny(**VARIANTS["consistency"])

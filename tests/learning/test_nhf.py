@@ -83,6 +83,29 @@ def test_gradient_reaches_every_parameter(name):
             assert weight.grad.abs().max() > 0, key
 
 
+def test_loss_is_minus_the_bound_of_as_many_samples(line):
+    points = torch.linspace(-3, 6, 19, dtype=torch.float64)[:, None]
+    noise = torch.randn(5, 19, 1, generator=generator(), dtype=torch.float64)
+    with torch.no_grad():
+        found = line({"points": points}, {"noise": noise})
+        each = torch.stack([line.log_weights(points, one[None])[0] for one in noise])
+    bound_of_five = each.exp().mean(0).log().mean()
+    torch.testing.assert_close(found["loss"], -bound_of_five)
+    torch.testing.assert_close(found["elbo"], each.mean())
+    assert found["elbo"] < bound_of_five - 0.01
+
+
+def test_rows_are_scored_with_the_same_momenta_each_time(line):
+    points = torch.linspace(-3, 6, 19, dtype=torch.float64)[:, None]
+    first, second = (line.score({"points": points}).errors for _ in range(2))
+    assert torch.equal(first, second)
+    true = true_log_prob(line, points)
+    gap = float((true + first).mean())  # the bound of a few momenta is a little below
+    assert -0.1 < gap < 0.5
+    alone = line.score({"points": points[:4]}).errors
+    assert alone.shape == (4,)
+
+
 def test_compiled_whole_equals_eager():
     """One graph, no break."""
     model = tiny(dtype=torch.float32, substeps=1)
