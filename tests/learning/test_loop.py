@@ -55,6 +55,8 @@ def test_the_best_weights_are_those_of_the_least_error(tiny_run):
     assert list(judged) == [50, 100, 150, 200]
     assert saved.step == min(judged, key=judged.get)
     assert saved.facts["best"] == judged[saved.step]
+    assert saved.part("model")
+    assert not saved.part("optimizer")
     s = model.settings
     images = torch.from_numpy(physim.open(chosen.data).test.image[-32:, : s.frames])
     with torch.no_grad():
