@@ -114,6 +114,7 @@ def test_the_figures_of_a_card_are_those_of_its_files(dataset):
         shape = ", ".join(("n", *map(str, array.shape[1:])))
         assert _value(text, f"`{name}` | ({shape})").startswith(str(array.dtype))
     assert "σ = 0.02" in text
+    assert "riction" not in text
 
 
 def test_the_card_of_a_data_set_is_the_same_every_time(dataset):
@@ -152,4 +153,5 @@ def test_an_empty_split_is_left_out(tmp_path):
     text = card.text(physim.open(tmp_path))
     assert "split: test" not in text
     assert "c = 0.1" in text
+    assert "it grows" not in text
     assert "worst energy error" not in text
