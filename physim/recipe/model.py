@@ -152,7 +152,7 @@ class Recipe(BaseModel):
             stated = before._stated()
         except RecipeError:  # such as six masses without a number of bodies: the result counts
             pass
-        if "n" in changes and "n_test" not in changes:
+        if "n" in changes:
             stated.pop("n_test", None)
         merged = {**stated, **changes}
         for table in TABLES:

@@ -43,8 +43,9 @@ def test_npz(opened, tmp_path):
     assert np.array_equal(parts[0]["times"], opened.times)
 
 
-def test_parquet(opened, tmp_path):
+def test_parquet(opened, tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("physim.export.parquet.BATCH", 30)  # several, of which the last is short
     export(opened, "parquet", tmp_path / "out")
     table = parquet.read_table(tmp_path / "out/train")
     assert table.num_rows == 120

@@ -47,6 +47,21 @@ def test_damage_is_one_sentence(saved, damage):
     assert str(saved) in str(caught.value)
 
 
+def test_a_checksum_is_of_names_shapes_types_and_bytes():
+    x = torch.arange(6.0)
+    same = {"b": x[::2], "a": x}
+    others = [
+        {"c": x[::2], "a": x},
+        {"b": x[:3], "a": x},
+        {"b": x[::2], "a": x.reshape(2, 3)},
+        {"b": x[::2], "a": x.view(torch.int32)},
+        {"a": x},
+    ]
+    sums = [checkpoint.checksum(tensors) for tensors in (same, *others)]
+    assert len(set(sums)) == len(sums)
+    assert checkpoint.checksum({"a": x.clone(), "b": x[::2].clone()}) == sums[0]
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(PhysimError, match="there is no such checkpoint"):
         checkpoint.read(tmp_path / "none.safetensors")

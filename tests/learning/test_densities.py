@@ -39,6 +39,56 @@ def test_density_integrates_to_one_and_samples_follow_it(name):
     assert stats.chi2.sf(float(excess.sum()), int(held.sum()) - 1) > 1e-4
 
 
+def test_places_and_widths_are_those_of_the_usual_toy_data():
+    """Of Grathwohl et al. (2019), and what their names say: the points without their noise."""
+    found = {name: density() for name, density in densities.DENSITIES.items()}
+    widths = {
+        "circle": 0.5 / math.sqrt(2),
+        "grid": 0.25,
+        "random": 0.35,
+        "moons": 0.2,
+        "spirals": 0.1,
+        "rings": 0.08,
+    }
+    assert {name: found[name].deviation for name in widths} == pytest.approx(widths)
+    at = {name: found[name].centres for name in widths}
+    polar = {name: (x.norm(dim=1), torch.atan2(x[:, 1], x[:, 0])) for name, x in at.items()}
+
+    radius, angle = polar["circle"]
+    assert radius.numpy() == pytest.approx(4 / math.sqrt(2))
+    turned = (angle / math.pi * 4).round(decimals=9) % 8
+    assert sorted(turned.tolist()) == list(range(8))
+
+    axis = (-4, -2, 0, 2, 4)
+    assert sorted(map(tuple, at["grid"].tolist())) == [(x, y) for x in axis for y in axis]
+    assert len(at["random"].unique(dim=0)) == 12
+    assert 3 < at["random"].abs().max() <= 4
+    assert (at["random"].min(0).values < -2).all()
+
+    radius, _ = polar["rings"]
+    sizes, counts = radius.round(decimals=9).unique(return_counts=True)
+    assert (sizes.tolist(), len(set(counts.tolist()))) == ([0.75, 1.5, 2.25, 3], 1)
+
+    upper, lower = at["moons"].chunk(2)
+    for half, side in ((upper, 1), (lower, -1)):
+        out = side * (half + side * torch.tensor([1.0, 0.5]))
+        assert out.norm(dim=1).numpy() == pytest.approx(2)
+        assert (out[:, 1] > 0).all()  # half a circle
+        assert out[:, 0].mean().abs() < 1e-9
+
+    arms = at["spirals"].chunk(2)
+    assert torch.equal(arms[0], -arms[1])
+    radius = arms[0].norm(dim=1)
+    turned = torch.remainder(3 * radius, 2 * math.pi)  # an angle of three times the radius
+    assert torch.cos(turned).numpy() == pytest.approx((arms[0][:, 0] / radius).numpy(), abs=1e-9)
+    assert 3.1 < radius.max() < math.pi
+    # as many points in a ring as its area asks for: the square of the radius is even
+    assert (radius.square().sort().values.diff().std()) < 1e-9
+
+    board = found["checkerboard"]
+    assert (board.squares, board.side, board.extent) == (4, 2, 4)
+
+
 @pytest.mark.parametrize("name", densities.DENSITIES)
 def test_entropy_is_the_mean_log_density(name):
     density = densities.find(name)

@@ -127,6 +127,13 @@ def test_the_quadratic_part_is_an_oscillator():
     assert abs(qs[0, steps // 4, 0].item()) < 1e-6
 
 
+@pytest.mark.parametrize("n", [1, 2, 16])
+def test_frequencies_are_the_middles_of_equal_parts(n):
+    """From a quarter to three."""
+    edges = torch.linspace(0.25, 3, n + 1)
+    torch.testing.assert_close(torch.tensor(frequencies(n)), (edges[1:] + edges[:-1]) / 2)
+
+
 @pytest.mark.parametrize("activation", SMOOTH)
 def test_unfolded_is_the_same_gradient_of_flattened_maps(activation):
     """Also in every weight, which the matrices are made of."""

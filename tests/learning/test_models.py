@@ -107,10 +107,10 @@ def test_plus_has_the_sizes_of_the_authors_code():
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-@pytest.mark.parametrize("name", ["maps", "consistency", "some-frames"])
-def test_compiled_whole_equals_eager(name):
-    """One graph, no break; the order of sums may differ, in float32."""
-    changes = VARIANTS[name] | {"frames": 5}
+def test_compiled_whole_equals_eager():
+    """One graph, no break, of all that a loss may have besides what `test_step.py` compiles; the
+    order of sums may differ, in float32."""
+    changes = VARIANTS["consistency"] | VARIANTS["some-frames"] | {"frames": 5}
     eager, same = tiny(**changes), tiny(**changes)
     compiled = torch.compile(same, fullgraph=True, backend="aot_eager")
     given, drawn = batch(eager.settings), draws(eager)
@@ -356,12 +356,32 @@ def test_preparing_changes_what_it_should(variant, names):
     assert all(torch.isfinite(t).all() for t in after.values())
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["elbo", "maps", "shuffle"])
+def test_it_starts_at_the_mean_colour_with_narrow_posteriors(name):
+    model = tiny(**VARIANTS[name], log_sigma=-3.0)
+    given = batch(model.settings)
+    colour = torch.tensor([200, 100, 50], dtype=torch.uint8)
+    given["image"] = colour + given["image"] // 32  # 0 to 7, 3.5 on the average
+    model.prepare(given)
+    z, log_sigma = model.infer(given["image"])
+    drawn = model.rollout(z, 2).images
+    expected = ((colour + 3.5) / 255)[:, None, None].expand_as(drawn)
+    torch.testing.assert_close(drawn, expected, rtol=0, atol=0.1)
+    torch.testing.assert_close(
+        drawn.mean((0, 1, 3, 4)), expected[0, 0, :, 0, 0], rtol=0, atol=0.03
+    )
+    assert (log_sigma + 3).abs().max() < 0.3
+    assert z.std() > 3 * log_sigma.std()  # the mean is not narrowed
+
+
 def test_consistency_of_one_trajectory_is_refused():
     """It has no variance; a loss that is not a number would stop the training later."""
     model = tiny(**VARIANTS["consistency"])
     given = batch(model.settings, 1)
     with pytest.raises(PhysimError, match="batch_size: got 1 trajectory a process, expected at"):
         model(given, draws(model, 1))
+    assert model(batch(model.settings, 2), draws(model, 2))["inconsistency"] > 0
 
 
 def test_the_examples_of_the_page_run(tiny_run, tmp_path, monkeypatch, capsys):

@@ -83,6 +83,28 @@ def test_gradient_reaches_every_parameter(name):
             assert weight.grad.abs().max() > 0, key
 
 
+def test_loss_is_minus_the_bound_of_as_many_samples(line):
+    points = torch.linspace(-3, 6, 19, dtype=torch.float64)[:, None]
+    noise = torch.randn(5, 19, 1, generator=generator(), dtype=torch.float64)
+    with torch.no_grad():
+        found = line({"points": points}, {"noise": noise})
+        each = torch.stack([line.log_weights(points, one[None])[0] for one in noise])
+    bound_of_five = each.exp().mean(0).log().mean()
+    torch.testing.assert_close(found["loss"], -bound_of_five)
+    torch.testing.assert_close(found["elbo"], each.mean())
+    assert found["elbo"] < bound_of_five - 0.01
+
+
+def test_rows_are_scored_with_16_momenta_that_are_the_same_each_time(line):
+    points = torch.linspace(-3, 6, 19, dtype=torch.float64)[:, None].repeat(100, 1)
+    first, second = (line.score({"points": points}).errors for _ in range(2))
+    assert torch.equal(first, second)
+    with torch.no_grad():
+        others = -line.log_prob(points, 16, generator(1))
+    spreads = [errors.reshape(100, 19).double().var(0).mean() for errors in (first, others)]
+    assert 0.75 < float(spreads[0] / spreads[1]) < 1.33  # it falls as the number of momenta
+
+
 def test_compiled_whole_equals_eager():
     """One graph, no break."""
     model = tiny(dtype=torch.float32, substeps=1)

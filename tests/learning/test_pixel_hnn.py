@@ -49,7 +49,7 @@ def evaluated(tiny_data, tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 def test_loss_is_that_of_the_paper(kind):
     """Written out once more, with the derivatives of H by autograd."""
-    model, images_ = tiny(kind), frames()
+    model, images_ = tiny(kind, canonical=0.3, dynamics=0.7), frames()
     out = model({"image": images_}, {})
     pixels = images_.permute(0, 1, 4, 2, 3).float() / 255
     x, x_next = pixels[:, :2].flatten(1, 2), pixels[:, 1:].flatten(1, 2)
@@ -59,8 +59,9 @@ def test_loss_is_that_of_the_paper(kind):
     error = ((model.autoencoder.decode(z) - x) ** 2).mean()
     canonical = ((z[:, 1] - (z_next[:, 0] - z[:, 0])) ** 2).mean()
     dynamics = ((z_next - z - torch.cat([dp, -dq], 1)) ** 2).mean()
-    torch.testing.assert_close(out["loss"], error + canonical + 0.1 * dynamics)
+    torch.testing.assert_close(out["loss"], error + 0.3 * canonical + 0.7 * dynamics)
     torch.testing.assert_close(out["error"], error.detach())
+    torch.testing.assert_close(out["canonical"], canonical.detach())
     torch.testing.assert_close(out["dynamics"], dynamics.detach())
 
 

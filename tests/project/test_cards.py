@@ -32,6 +32,8 @@ def dataset(tmp_path_factory):
         system="pendulum",
         n=30,
         n_test=12,
+        half_width=1.25,
+        seed=5,
         noise=0.02,
         parameters={"m": 0.5, "l": {"uniform": [0.6, 0.8]}},
         out=folder,
@@ -90,6 +92,13 @@ def test_the_figures_of_a_card_are_those_of_its_files(dataset):
     assert _value(text, "trajectories") == "30 train, 12 test"
     size = sum(path.stat().st_size for path in dataset.path.glob("t*/*.h5"))
     assert _value(text, "files") == f"2, together {size / 1e6:,.1f} MB"
+    assert _value(text, "pixels") == f"{42 * 30 * 32 * 32 * 3 / 1e6:,.1f} MB before compression"
+    assert {str(seed) for split in arrays.values() for seed in split["seed"]} == {
+        _value(text, "seed")
+    }
+    again = sum((split["attempt"] > 0).sum() for split in arrays.values())
+    assert again > 0
+    assert _value(text, "drawn again, having left the canvas") == str(again)
     energy = np.concatenate([arrays[split]["energy"] for split in arrays])
     assert _value(text, "initial energy") == f"{energy[:, 0].min():.4g} … {energy[:, 0].max():.4g}"
     error = np.abs(energy / energy[:, :1] - 1).max()
@@ -105,6 +114,7 @@ def test_the_figures_of_a_card_are_those_of_its_files(dataset):
         shape = ", ".join(("n", *map(str, array.shape[1:])))
         assert _value(text, f"`{name}` | ({shape})").startswith(str(array.dtype))
     assert "σ = 0.02" in text
+    assert "riction" not in text
 
 
 def test_the_card_of_a_data_set_is_the_same_every_time(dataset):
@@ -143,4 +153,5 @@ def test_an_empty_split_is_left_out(tmp_path):
     text = card.text(physim.open(tmp_path))
     assert "split: test" not in text
     assert "c = 0.1" in text
+    assert "it grows" not in text
     assert "worst energy error" not in text

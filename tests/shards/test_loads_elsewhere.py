@@ -81,6 +81,7 @@ def test_to_xarray_has_names_and_reads_late(data_set, monkeypatch, dask):
     assert opened.q.dims == ("trajectory", "time", "coordinate")
     assert opened.m.dims == ("trajectory", "m_component")
     assert list(opened.coordinate.values) == ["x1", "y1"]
+    assert all(opened[name].dtype == arrays[name].dtype for name in arrays.keys() - {"index"})
     assert list(opened.channel.values) == ["red", "green", "blue"]
     assert np.array_equal(opened.time, data.times)
     assert opened.q.attrs["units"] == "natural units"
@@ -103,6 +104,8 @@ def test_to_xarray_has_names_and_reads_late(data_set, monkeypatch, dask):
         assert empty[name].load().shape == (0, *arrays[name].shape[1:]), name
     with pytest.raises(physim.RecipeError, match=r"split: got 'valid'"):
         data.to_xarray("valid")
+    data.settings["system"] = "double_pendulum"  # two angles, not one body's x and y
+    assert list(data.to_xarray().coordinate.values) == ["q1", "q2"]
 
 
 @pytest.mark.parametrize(

@@ -62,12 +62,12 @@ def test_further_axes_are_those_of_numpy(opened, key):
     assert np.array_equal(data.train.q[()], arrays["q"])
 
 
-@pytest.mark.parametrize("chunks", [1, 3])
+@pytest.mark.parametrize("chunks", [0.5, 1, 3])
 def test_a_read_of_many_tasks_is_one(opened, monkeypatch, chunks):
-    """As a large one is cut into several for each shard."""
+    """As a large one is cut into several for each shard, at least a chunk each."""
     data, arrays = opened
     image = data.train.arrays["image"]
-    monkeypatch.setattr(read, "BYTES_A_TASK", chunks * image.chunk * image.row_bytes)
+    monkeypatch.setattr(read, "BYTES_A_TASK", int(chunks * image.chunk * image.row_bytes))
     rows = np.random.default_rng(0).integers(0, N, 80)
     for key in (slice(3, 231), slice(0, 100), rows):
         assert np.array_equal(data.train.image[key], arrays["image"][key])
