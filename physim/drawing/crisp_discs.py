@@ -30,7 +30,6 @@ from physim.drawing.style import DRAW, Style
 from physim.fields import kernel, subroutine
 
 SLATE = (81 / 255, 88 / 255, 93 / 255)
-_BACKGROUND = (81, 88, 93)
 _FARTHEST = 1e6  # pixels; what is farther away (or not a number) is not drawn
 _LANES = 16  # bytes of a row that are computed together, as one vector
 
@@ -46,7 +45,7 @@ def _blend(level, dx, dy2, edge, full, target):
 
 
 @kernel(DRAW)
-def draw_crisp_discs(xy, radii, colours, half_width, offset, out):
+def draw_crisp_discs(xy, radii, colours, background, half_width, offset, out):
     """`Style.draw`: each disc's bounding box, byte by byte, in single precision.
 
     A box is as wide as a whole number of vectors: the pixels beyond the disc are covered by
@@ -56,8 +55,8 @@ def draw_crisp_discs(xy, radii, colours, half_width, offset, out):
     row_size = 3 * resolution
     pixels = out.reshape(n, frames, resolution * row_size)
     empty = np.empty(resolution * row_size, dtype=np.uint8)
-    for x in range(resolution * resolution):
-        empty[3 * x], empty[3 * x + 1], empty[3 * x + 2] = _BACKGROUND
+    for j in range(empty.size):
+        empty[j] = round(255.0 * background[j % 3])
     columns = np.empty(row_size, dtype=np.float32)
     colour = np.empty(row_size, dtype=np.float32)
     for j in range(row_size):

@@ -64,7 +64,7 @@ def _blend(level, dx, dy2, r, target):
 
 
 @kernel(DRAW)
-def draw_soft_discs(xy, radii, colours, half_width, offset, out):
+def draw_soft_discs(xy, radii, colours, background, half_width, offset, out):
     """`Style.draw`: each disc's bounding box, byte by byte, in single precision.
 
     A frame is composited in 1/256 of a level and truncated at the end. A box is as wide as a whole
@@ -81,7 +81,7 @@ def draw_soft_discs(xy, radii, colours, half_width, offset, out):
     last = resolution - 1
     spacing = 1.0 / last
     for j in range(empty.size):
-        empty[j] = round(_FINE * 255.0 * SLATE[j % 3])
+        empty[j] = round(_FINE * 255.0 * background[j % 3])
     for j in range(row_size):
         columns[j] = (j // 3) * spacing
     per_width = 1.0 / (2.0 * half_width)

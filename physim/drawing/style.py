@@ -13,13 +13,13 @@ import numpy as np
 from numba import types
 
 from physim.errors import RecipeError
-from physim.fields import CUBE, MATRIX, Kernel
+from physim.fields import CUBE, MATRIX, VECTOR, Kernel
 from physim.systems.system import System
 
 FRAMES = types.uint8[:, :, :, :, ::1]
 
-DRAW = types.void(CUBE, MATRIX, CUBE, types.float64, MATRIX, FRAMES)
-"""f(xy, radii, colours, half_width, offset, out): see `Style.draw`."""
+DRAW = types.void(CUBE, MATRIX, CUBE, VECTOR, types.float64, MATRIX, FRAMES)
+"""f(xy, radii, colours, background, half_width, offset, out): see `Style.draw`."""
 
 LOWEST_RESOLUTION, HIGHEST_RESOLUTION = 8, 1024
 
@@ -99,4 +99,5 @@ class Style:
             raise RecipeError(
                 f"colours: got {colours.min():g} … {colours.max():g}, expected values in 0 … 1"
             )
-        self.kernel(xy, radii, colours, float(half_width), offset, out)
+        background = np.array(self.background, dtype=np.float64)
+        self.kernel(xy, radii, colours, background, float(half_width), offset, out)

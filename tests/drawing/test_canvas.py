@@ -108,6 +108,25 @@ def test_draw_takes_parameters_of_each_trajectory():
         assert np.array_equal(fixed[i], alone)
 
 
+@pytest.mark.parametrize("style", STYLES)
+def test_draw_takes_sizes_in_the_world_colours_and_a_background(style):
+    """A disc is as large in the world at any resolution and width of the canvas."""
+    look = {"colors": np.zeros((2, 3)), "background": (1.0, 0.5, 0.0), "radii": (0.5, 0.9)}
+    q = [-1.5, 0.2, 1.4, -0.3]
+    for resolution, half_width in ((128, 3.0), (256, 3.0), (256, 4.0)):
+        image = physim.draw(
+            "two_body", q, **look, style=style, resolution=resolution, half_width=half_width
+        )
+        assert image[0, 0].tolist() in ([255, 128, 0], [255, 127, 0])  # rounded, truncated
+        covered = (image[..., 0] < 128) * (2 * half_width / resolution) ** 2
+        middle = resolution // 2
+        for half, radius in ((covered[:, :middle], 0.5), (covered[:, middle:], 0.9)):
+            assert half.sum() == pytest.approx(np.pi * radius**2, rel=0.05)
+    own = STYLES[style].radii(systems.find("two_body"), np.ones((1, 2)))[0]
+    same = physim.draw("two_body", q, style=style, radii=own)
+    assert np.array_equal(same, physim.draw("two_body", q, style=style))
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -128,6 +147,12 @@ def test_draw_takes_parameters_of_each_trajectory():
         ({"q": "a"}, "q: got 'a', expected numbers"),
         ({"colors": "red"}, "colors: got 'red', expected numbers"),
         ({"colors": np.zeros((2, 3))}, r"colors: got shape \(2, 3\), expected \(1, 3\)"),
+        ({"colors": [[0, 0, 255]]}, "colors: got 0 … 255, expected values in 0 … 1"),
+        ({"background": "white"}, "background: got 'white', expected numbers"),
+        ({"background": 1.0}, r"background: got shape \(\), expected \(3,\)"),
+        ({"background": [0, 0, -0.1]}, "background: got -0.1 … 0, expected values in 0 … 1"),
+        ({"radii": [1, 2]}, r"radii: got shape \(2,\), expected a number or \(1,\)"),
+        ({"radii": 0}, "radii: got 0, expected numbers above 0"),
         ({"half_width": "a"}, "half_width: got 'a', expected a finite number above 0"),
         ({"system": 3}, "system: got '3'"),
         ({"style": 3}, "style: got '3'"),
