@@ -11,6 +11,8 @@ import numpy as np
 
 from physim.errors import RecipeError, ShardError, unknown
 from physim.shards import manifest
+from physim.shards.journal import Journal
+from physim.shards.manifest import MANIFEST, Manifest
 from physim.shards.read import Split
 
 if TYPE_CHECKING:
@@ -21,12 +23,16 @@ if TYPE_CHECKING:
     from physim.systems.system import System
 
 
-def open(path: str | Path, threads: int | None = None) -> Dataset:  # noqa: A001 - as in physim.open
+def open(  # noqa: A001 - as in physim.open
+    path: str | Path, threads: int | None = None, unfinished: bool = False
+) -> Dataset:
     """Open a data set; arrays are read only when needed.
 
     Arguments:
         path: Folder that `physim render` has made.
         threads: Threads a large read may use; None for one per core of this process.
+        unfinished: Whether to open a set that is being made, or whose making was interrupted, as
+            far as it goes: `dataset.unfinished` then says what is missing.
 
     Returns:
         The data set.
@@ -40,7 +46,13 @@ def open(path: str | Path, threads: int | None = None) -> Dataset:  # noqa: A001
         >>> dataset.train.image[10:20].shape  # doctest: +SKIP
         (10, 30, 32, 32, 3)
     """
-    return Dataset(Path(path), threads)
+    folder = Path(path)
+    journal = Journal(folder)
+    if unfinished and journal.path.exists() and not (folder / MANIFEST).exists():
+        found = Dataset(folder, threads, journal.so_far())
+        found.unfinished = journal
+        return found
+    return Dataset(folder, threads)
 
 
 class Dataset:
@@ -52,11 +64,16 @@ class Dataset:
         path: Its folder.
         manifest: What it consists of.
         splits: By name.
+        unfinished: Where the set is not finished, its journal.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    unfinished: Journal | None = None
+
+    def __init__(
+        self, path: Path, threads: int | None = None, whole: Manifest | None = None
+    ) -> None:
         self.path = path
-        self.manifest = manifest.read(path)
+        self.manifest = manifest.read(path) if whole is None else whole
         self.splits = {name: self._opened(name, threads) for name in self.manifest.counts}
         filled = [split for split in self.splits.values() if len(split)]
         for split in self.splits.values():

@@ -21,8 +21,12 @@ def inspection(dataset: Dataset) -> dict[str, Any]:
         dataset: An open data set; its states and parameters are read, its frames are not.
 
     Returns:
-        For JSON: `path`, `recipe`, `versions`, `splits` with `arrays`, `parameters`, `energy`.
+        For JSON: `path`, `recipe`, `versions`, `splits` with `arrays`, `parameters`, `energy`; of
+        a set that is not finished what is there, and under `unfinished` the trajectories per
+        split that it will have, and the command that makes them.
     """
+    journal = dataset.unfinished
+    rest = {"unfinished": {"of": journal.totals(), "resume": journal.resume()}} if journal else {}
     return {
         "path": str(dataset.path),
         "system": dataset.settings.get("system"),
@@ -30,6 +34,7 @@ def inspection(dataset: Dataset) -> dict[str, Any]:
         "versions": dataset.manifest.versions,
         "made": dataset.manifest.made,
         "splits": {name: _split(dataset, split) for name, split in dataset.splits.items()},
+        **rest,
     }
 
 

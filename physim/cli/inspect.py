@@ -15,8 +15,11 @@ from physim.command_line import size_text
 @click.command("inspect")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(path: Path, as_json: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, path: Path, as_json: bool) -> None:
     """Show the contents of a data set: recipe, counts, sizes, parameter and energy ranges.
+
+    Of a set that is not finished: what is there, and how to resume; exit status 1.
 
     \b
     Example:
@@ -26,8 +29,12 @@ def command(path: Path, as_json: bool) -> None:
     from physim.dataset import open as open_dataset
     from physim.inspection import inspection
 
-    found = inspection(open_dataset(path))
+    dataset = open_dataset(path, unfinished=True)
+    found = inspection(dataset)
     click.echo(json.dumps(found, indent=1) if as_json else _text(found))
+    if dataset.unfinished:
+        click.echo(f"{path}: {dataset.unfinished}", err=True)
+        ctx.exit(1)
 
 
 def _text(found: dict[str, Any]) -> str:
@@ -36,7 +43,8 @@ def _text(found: dict[str, Any]) -> str:
     plain = {key: value for key, value in recipe.items() if value not in (None, [], {}, 0, False)}
     lines += _table([(f"  {key}", _plain(value)) for key, value in plain.items()])
     for name, split in found["splits"].items():
-        counts = f"{split['trajectories']:,} trajectories, {split['shards']:,} shards"
+        of = f" of {found['unfinished']['of'][name]:,}" if "unfinished" in found else ""
+        counts = f"{split['trajectories']:,}{of} trajectories, {split['shards']:,} shards"
         lines += ["", f"{name}: {counts}, {size_text(split['bytes'])}"]
         if not split["trajectories"]:
             continue

@@ -41,7 +41,7 @@ def command(
     scale: int | None,
     fps: float,
 ) -> None:
-    """Draw trajectories of the data set PATH.
+    """Draw trajectories of the data set PATH; of one that is not finished, those that are there.
 
     \b
     Example:
@@ -50,12 +50,14 @@ def command(
     from physim import pictures
     from physim.dataset import open as open_dataset
 
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, unfinished=True)
     chosen = [number for text in index for number in _numbers(text)] if index else None
     pictures.save(
         dataset, output, split=split, index=chosen, columns=columns, scale=scale, fps=fps
     )
     click.echo(str(output))
+    if dataset.unfinished:
+        click.echo(f"{path}: {dataset.unfinished}", err=True)
 
 
 def _numbers(text: str) -> range:

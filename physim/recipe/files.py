@@ -11,6 +11,7 @@ from typing import Any
 
 from physim.errors import RecipeError, unknown
 from physim.shards import manifest
+from physim.shards.journal import JOURNAL, Journal
 
 
 def load(name: str | os.PathLike[str]) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def load(name: str | os.PathLike[str]) -> dict[str, Any]:
 
     Arguments:
         name: Path of a TOML file; `hgn/two_body` and the like; or a folder with a data set in it,
-            or the manifest there.
+            finished or not, or the manifest there.
 
     Returns:
         Settings for `Recipe.of`.
@@ -32,6 +33,8 @@ def load(name: str | os.PathLike[str]) -> dict[str, Any]:
         path = path.parent
     if os.path.isfile(path / manifest.MANIFEST):  # False for what cannot be a path, too
         return dict(manifest.read(path).recipe)
+    if os.path.isfile(path / JOURNAL):
+        return Journal(path).recipe() or {}
     shipped = recipes()
     if name in shipped:
         settings = {"name": name} | _parsed(shipped[name].read_bytes(), name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 
 from physim.errors import ShardError
 from physim.shards.atomic import flushed, synced_folder, write_error, write_text
-from physim.shards.manifest import Shard
+from physim.shards.manifest import Manifest, Shard
 from physim.shards.write import checksum
 
 JOURNAL = "unfinished.jsonl"
@@ -52,7 +53,10 @@ class Journal:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ShardError(f"{self.path}: damaged ({error}); remove it to start over") from None
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> ShardError:
+        return ShardError(f"{self.path}: damaged ({error}); remove it to start over")
 
     def begin(
         self, recipe: dict[str, Any], versions: dict[str, str], shards: Sequence[Shard] = ()
@@ -94,6 +98,48 @@ class Journal:
                 with contextlib.suppress(ValidationError):
                     found.append(Shard.model_validate_json(line))
         return list({shard.name: shard for shard in found}.values())
+
+    def totals(self) -> dict[str, int]:
+        """Trajectories per split that the finished set will have."""
+        try:
+            recipe = self._first("recipe") or {}
+            return {split: int(recipe[key]) for split, key in (("train", "n"), ("test", "n_test"))}
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(error) from None
+
+    def so_far(self) -> Manifest:
+        """What the manifest would say if the set ended with the shards before the first gap."""
+        counts, kept = dict.fromkeys(self.totals(), 0), []
+        for shard in sorted(self.shards(), key=lambda shard: shard.first):
+            if shard.first == counts.get(shard.split):
+                counts[shard.split] += shard.trajectories
+                kept.append(shard)
+        kept.sort(key=lambda shard: list(counts).index(shard.split))
+        recipe, versions = self.recipe() or {}, self.versions() or {}
+        try:
+            return Manifest(
+                recipe=recipe,
+                seed=recipe.get("seed", 0),
+                versions=versions,
+                counts=counts,
+                shards=kept,
+            )
+        except ValidationError as error:
+            raise self._damaged(error) from None
+
+    def resume(self) -> str:
+        """The command that makes the rest."""
+        folder = str(self.folder)
+        return shlex.join(["physim", "render", "--recipe", folder, "--out", folder])
+
+    def __str__(self) -> str:
+        """How much of the set is there, and what makes the rest, as a clause."""
+        there = sum(shard.trajectories for shard in self.shards())
+        total = sum(self.totals().values())
+        return (
+            f"unfinished, {there:,} of {total:,} trajectories are there; to resume: "
+            f"{self.resume()}"
+        )
 
     def end(self) -> None:
         """Remove the journal."""

@@ -137,7 +137,7 @@ def read(folder: Path) -> Manifest:
         Its manifest, complete and free of contradictions.
 
     Raises:
-        ShardError: There is none, or it is damaged.
+        ShardError: There is none, or it is damaged; of a set that is not finished, how to resume.
     """
     path = Path(folder) / MANIFEST
     try:
@@ -145,9 +145,12 @@ def read(folder: Path) -> Manifest:
             raise ShardError(f"{path}: larger than {MAX_BYTES} bytes, not a manifest")
         text = path.read_bytes()
     except FileNotFoundError:
+        from physim.shards.journal import Journal
+
+        journal = Journal(folder)
+        begun = journal.path.exists()
         raise ShardError(
-            f"{folder}: no {MANIFEST}; not a data set, or one that was not finished "
-            "(physim render makes it)"
+            f"{folder}: {journal if begun else f'no {MANIFEST}; not a data set'}"
         ) from None
     except NotADirectoryError:
         raise ShardError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import h5py
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import physim
 from physim.cli import cli
 from physim.command_line import run
+from physim.shards import manifest
+from physim.shards.journal import Journal
 
 
 @pytest.fixture(scope="module")
@@ -78,4 +81,71 @@ def test_the_table_can_be_read(rendered, monkeypatch, capsys):
 
 def test_what_is_no_data_set_is_exit_status_2(tmp_path, monkeypatch, capsys):
     assert _run(monkeypatch, "inspect", str(tmp_path)) == 2
-    assert "not a data set, or one" in capsys.readouterr().err
+    assert "no manifest.json; not a data set" in capsys.readouterr().err
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """A set of 4 + 1 shards, of which the second is missing, and its files when it was whole."""
+    folder = tmp_path / "of two shards"
+    physim.render(
+        system="pendulum", n=8, n_test=2, shard_size=2, frames=3, resolution=8, out=folder
+    )
+    before = {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+    whole = manifest.read(folder)
+    lost, kept = whole.shards[1], [whole.shards[at] for at in (4, 0, 2)]
+    Journal(folder).begin(whole.recipe, whole.versions, kept)
+    for name in ("manifest.json", lost.name, "train/00003.h5"):
+        (folder / name).unlink()
+    return folder, before
+
+
+def test_an_unfinished_set_is_shown_as_far_as_it_goes(interrupted, monkeypatch, capsys):
+    folder, _ = interrupted
+    assert _run(monkeypatch, "inspect", str(folder)) == 1
+    printed = capsys.readouterr()
+    assert "train: 2 of 8 trajectories, 1 shards" in printed.out
+    assert "test: 2 of 2 trajectories, 1 shards" in printed.out
+    assert "unfinished, 6 of 10 trajectories are there; to resume: physim render" in printed.err
+    assert _run(monkeypatch, "inspect", str(folder), "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["unfinished"]["of"] == {"train": 8, "test": 2}
+    picture = folder.parent / "sheet.png"
+    assert _run(monkeypatch, "preview", str(folder), "-o", str(picture)) == 0
+    assert "unfinished, 6 of 10" in capsys.readouterr().err
+    assert picture.stat().st_size > 0
+
+
+@pytest.mark.parametrize("command", ["report", "verify", "score", "export"])
+def test_what_needs_a_whole_set_says_how_to_resume(interrupted, monkeypatch, capsys, command):
+    folder, _ = interrupted
+    frames = folder.parent / "frames.npy"
+    np.save(frames, np.zeros((1, 3, 8, 8, 3), np.uint8))
+    more = {"score": [str(frames)], "export": ["--format", "npz", "-o", str(folder.parent / "x")]}
+    status = _run(monkeypatch, command, str(folder), *more.get(command, []))
+    assert status == (1 if command == "verify" else 2)
+    printed = capsys.readouterr()
+    assert "unfinished, 6 of 10 trajectories are there" in printed.out + printed.err
+
+
+def test_the_command_that_is_named_resumes(interrupted, monkeypatch, capsys):
+    folder, before = interrupted
+    _run(monkeypatch, "inspect", str(folder), "--json")
+    words = shlex.split(json.loads(capsys.readouterr().out)["unfinished"]["resume"])
+    assert _run(monkeypatch, *words[1:]) == 0
+    assert "6 were there" in capsys.readouterr().out
+    after = {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    "recipe", [{}, {"n": "many", "n_test": 0}, {"n": 1, "n_test": 0, "seed": -1}]
+)
+def test_a_journal_of_a_stranger_is_one_sentence(tmp_path, monkeypatch, capsys, recipe):
+    Journal(tmp_path).begin(recipe, {})
+    assert _run(monkeypatch, "inspect", str(tmp_path)) == 2
+    assert "unfinished.jsonl: damaged" in capsys.readouterr().err

@@ -217,7 +217,7 @@ def test_shards_of_other_arrays_or_lengths_are_refused(tmp_path):
 
 
 def test_no_data_set_is_one_sentence(tmp_path):
-    with pytest.raises(ShardError, match=r"no manifest.json; not a data set, or one"):
+    with pytest.raises(ShardError, match=r"no manifest.json; not a data set"):
         physim.open(tmp_path)
 
 
