@@ -29,10 +29,13 @@ from physim.shards.journal import Journal, is_whole
 from physim.shards.manifest import MANIFEST, Manifest, Shard
 from physim.shards.write import remove_parts
 from physim.systems.rows import whole
-from physim.trajectories import SPLITS
+from physim.trajectories import SPLITS, Generator
 
 KEPT = 1e-10
 """Energy error up to which nothing is said of it."""
+
+TRIED = 8
+"""Trajectories that are computed before anything is written or replaced."""
 
 CLOSE = "bodies passed so close that double precision holds no more of it"
 
@@ -157,6 +160,8 @@ def render(
     began = time.perf_counter()
     with ExitStack() as stack:
         compiling = stack.enter_context(Compiling(on_compiling))
+        if overwrite or not _begun(path):
+            _try(recipe)
         client = None
         if scheduler is not None:
             client = stack.enter_context(cluster.dask_client(scheduler, workers))
@@ -198,6 +203,17 @@ def render(
     summary.seconds = time.perf_counter() - began
     summary.compiling = compiling.seconds
     return summary
+
+
+def _begun(path: Path) -> bool:
+    return (path / MANIFEST).exists() or Journal(path).path.exists()
+
+
+def _try(recipe: Recipe) -> None:
+    """Raise at once what would end the run in the middle, such as ranges that leave the canvas."""
+    generator = Generator(recipe)
+    _, draw = generator.undrawn(SPLITS[0], 0, min(TRIED, recipe.n, recipe.block_size))
+    draw(0, 1, generator.new_images(1))
 
 
 def _make_folder(path: Path) -> None:

@@ -41,7 +41,8 @@ def _complete_recipe(
 @click.option(
     "--recipe",
     shell_complete=_complete_recipe,
-    help="A TOML file, a bundled recipe (such as hgn/two_body), or a data set to remake or resume.",
+    help="A TOML file, a bundled recipe (such as hgn/two_body), or a data set to remake or to "
+    "resume.",
 )
 @click.option("--n", type=int, help="Trajectories in the training split.  [default: 50000]")
 @click.option(

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from physim.cli import cli
 from physim.command_line import run
+from physim.shards.journal import Journal
 
 
 @pytest.fixture
@@ -191,14 +192,14 @@ def test_overwriting_takes_away_a_data_set_and_nothing_else(invoke):
     assert message.count("\n") == 1
 
 
-def test_what_cannot_be_computed_names_the_trajectory_and_writes_no_shard(invoke):
+def test_what_cannot_be_computed_names_the_trajectory_and_writes_nothing(invoke):
     status, message = invoke(
         "render", "--quiet", "--system", "two_body", "--n", "5", "--param", "G=1e300", "--out", "s"
     )
     assert status == 2
     assert message.count("\n") == 1
     assert all(word in message for word in ("train split", "trajectory 0", "G=1e+300")), message
-    assert not list(Path("s").rglob("*.h5"))
+    assert not list(Path().iterdir())
 
 
 LARGE = {
@@ -212,23 +213,35 @@ LARGE = {
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_what_is_too_large_to_be_stored_names_the_trajectory_and_writes_no_shard(invoke, name):
+def test_what_is_too_large_to_be_stored_names_the_trajectory_and_writes_nothing(invoke, name):
     render = ("render", "--quiet", "--system", "pendulum", "--n", "3", "--out", "s")
     status, message = invoke(*render, *LARGE[name])
     assert status == 2
     assert message.count("\n") == 1
     assert f"train split, pendulum: trajectory 0: {name} is not finite (m=" in message
-    assert not list(Path("s").rglob("*.h5"))
+    assert not list(Path().iterdir())
 
 
 def test_a_folder_without_a_shard_is_free(invoke):
-    """What was refused before anything was drawn may be mended, as the sentence says."""
-    render = ("render", "--system", "pendulum", "--quiet", "--n", "3", "--out", "mine")
-    status, message = invoke(*render, "--half-width", "0.1")
+    """Another recipe than that of a run which stopped before its first shard may be used."""
+    Path("mine").mkdir()
+    Journal(Path("mine")).begin({"system": "two_body"}, {})
+    assert invoke("render", "--system", "pendulum", "--quiet", "--n", "3", "--out", "mine")[0] == 0
+
+
+def test_ranges_that_never_fit_the_canvas_are_refused_before_anything_is_replaced(invoke):
+    render = ("render", "--system", "two_body", "--quiet", "--n", "3", "--out", "mine")
+    status, message = invoke(*render, "--param", "radius=5:6")
     assert status == 2
-    assert "expected a larger half_width" in message
+    assert "expected a larger half_width or smaller ranges" in message
     assert "substeps" not in message
-    assert invoke(*render, "--half-width", "2.5")[0] == 0
+    assert not list(Path().iterdir())
+    assert invoke(*render)[0] == 0
+    before = {path: path.read_bytes() for path in Path("mine").rglob("*") if path.is_file()}
+    assert invoke(*render, "--param", "radius=5:6", "--overwrite")[0] == 2
+    assert before == {
+        path: path.read_bytes() for path in Path("mine").rglob("*") if path.is_file()
+    }
 
 
 def test_where_a_step_is_unstable_that_is_said(invoke):
