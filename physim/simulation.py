@@ -46,7 +46,7 @@ def simulate(
             backward.
         integrator: Name of the integrator; by default the most accurate of the fast ones.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
-        substeps: Equal steps between two times, for fixed-step integrators.
+        substeps: Equal steps between two times; an adaptive integrator takes at least as many.
         workers: Threads; if None, one per processor that this process may use.
 
     Returns:
@@ -86,6 +86,7 @@ def simulate(
         workers = whole("workers", workers, 1, _MOST, expected)
     drag = number("friction", friction, 0, sys.float_info.max, "a number from 0")
     method = integrators.choose(found, "" if integrator is None else str(integrator), drag)
+    integrators.check_substeps(method, steps)
     q = np.empty((n, grid.size, found.dimension))
     p = np.empty_like(q)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from physim import drawing
+from physim import drawing, integrators
 from physim.drawing import palette
 from physim.errors import RecipeError
 from physim.recipe import Recipe
@@ -37,6 +37,7 @@ def states_at(
         RecipeError: The times are not numbers, or not in one row.
         SimulationError: A trajectory cannot be followed that far.
     """
+    steps = recipe.substeps if integrators.find(recipe.integrator).advance else 1
     wanted = np.atleast_1d(numbers("times", times))
     if wanted.ndim > 1:
         raise RecipeError(f"times: got shape {wanted.shape}, expected (T,)")
@@ -47,7 +48,7 @@ def states_at(
         if at.size and len(q0):
             q[:, at], p[:, at] = simulate(
                 recipe.find_system(), q0, p0, params, wanted[at], integrator=recipe.integrator,
-                friction=recipe.friction, substeps=recipe.substeps,
+                friction=recipe.friction, substeps=steps,
             )  # fmt: skip
     return q, p
 

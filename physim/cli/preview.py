@@ -29,9 +29,7 @@ import click
 @click.option(
     "--scale", type=int, help="Magnification of each pixel.  [default: frames of about 80]"
 )
-@click.option(
-    "--fps", type=float, default=20.0, show_default=True, help="Frames per second of a film."
-)
+@click.option("--fps", type=float, help="Frames per second of a film.  [default: 20]")
 def command(
     path: Path,
     output: Path,
@@ -39,7 +37,7 @@ def command(
     index: tuple[str, ...],
     columns: int | None,
     scale: int | None,
-    fps: float,
+    fps: float | None,
 ) -> None:
     """Draw trajectories of the data set PATH; of one that is not finished, those that are there.
 

@@ -78,7 +78,9 @@ def _complete_recipe(
     help="See `physim systems --integrators`.  [default: the system's most accurate]",
 )
 @click.option(
-    "--substeps", type=int, help="Equal steps per frame, for fixed-step integrators.  [default: 1]"
+    "--substeps",
+    type=int,
+    help="Equal steps per frame; adaptive integrators take at least as many.  [default: 1]",
 )
 @click.option("--friction", type=float, help="c in dp/dt = −∂H/∂q − c ∂H/∂p.  [default: 0]")
 @click.option("--bodies", type=int, help="Number of bodies in n_body, 2 … 8.  [default: 4]")

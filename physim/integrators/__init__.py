@@ -91,3 +91,20 @@ def choose(system: System, name: str = "", friction: float = 0.0) -> Integrator:
         reason = f"{name} knows no friction"
     names = ", ".join(fitting(system, friction))
     raise RecipeError(f"integrator: got '{name}', but {reason}; expected one of {names}")
+
+
+def check_substeps(integrator: Integrator, substeps: int) -> None:
+    """Refuse a request for steps to which a closed form would pay no attention.
+
+    Arguments:
+        integrator: The one that is to be used.
+        substeps: As the user has asked for.
+
+    Raises:
+        RecipeError: They would have no effect.
+    """
+    if substeps != 1 and integrator.advance is None:
+        raise RecipeError(
+            f"substeps: got {substeps}, but {integrator.name} takes no steps; leave it out, or "
+            "choose another integrator"
+        )

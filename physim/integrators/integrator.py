@@ -21,7 +21,8 @@ class Integrator:
         reversible: Whether a step of −dt undoes a step of dt (without friction).
         separable_only: Whether it needs H = T(p) + V(q).
         friction: Whether it integrates dp/dt = −∂H/∂q − c ∂H/∂p.
-        adaptive: Whether it chooses its own steps; else it takes `substeps` equal ones per frame.
+        adaptive: Whether it chooses its own steps, at least `substeps` per frame; else it takes
+            `substeps` equal ones.
         evaluations: Gradients of H per step, for tables.
         advance: Compiled `fields.ADVANCE`; None for the closed form, which each system brings
             itself.

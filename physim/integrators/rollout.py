@@ -135,8 +135,8 @@ def integrate(
         p0: Momenta at time 0, (n, d).
         times: When the state is wanted, (T,); rising or falling.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
-        substeps: Equal steps between two times, for integrators with a fixed step; negative for
-            as many of an adaptive one, without control of any kind.
+        substeps: Equal steps between two times; an adaptive integrator takes at least as many,
+            and if negative exactly as many, without control of any kind.
         q: Positions are written here, (n, T, d).
         p: Momenta are written here, (n, T, d).
 

@@ -25,6 +25,9 @@ __all__ = ["contact_sheet", "gif", "mp4", "save", "tiles"]
 CELL = 80
 """Pixels that a frame is enlarged to, about, where no scale is given."""
 
+FPS = 20.0
+"""Frames per second of an animation where none are given."""
+
 FORMATS = (".png", ".gif", ".mp4")
 
 
@@ -36,7 +39,7 @@ def save(
     index: Sequence[int] | None = None,
     columns: int | None = None,
     scale: int | None = None,
-    fps: float = 20.0,
+    fps: float | None = None,
 ) -> None:
     """Draw trajectories of a data set: a sheet (.png), or all at once in motion (.gif, .mp4).
 
@@ -47,7 +50,7 @@ def save(
         index: Numbers of the trajectories; the first eight if omitted.
         columns: Frames per row of a sheet, or trajectories per row of an animation.
         scale: Magnification of each pixel, a whole number; about 80 pixels per frame if omitted.
-        fps: Frames per second of an animation.
+        fps: Frames per second of an animation; 20 if omitted.
 
     Raises:
         RecipeError: The ending, the split, a number or a setting does not fit; says what does.
@@ -68,7 +71,9 @@ def save(
     for name, value in (("columns", columns), ("scale", scale)):
         if value is not None and value < 1:
             raise RecipeError(f"{name}: got {value}, expected a whole number from 1")
-    if not 0 < fps <= 1000:
+    if fps is not None and kind == ".png":
+        raise RecipeError(f"fps: got {fps:g}, but a sheet does not move; expected .gif or .mp4")
+    if fps is not None and not 0 < fps <= 1000:
         raise RecipeError(f"fps: got {fps:g}, expected a number above 0, at most 1000")
     source = dataset.split(split)
     times = np.asarray(dataset.times)
@@ -90,10 +95,10 @@ def save(
     movie = tiles(frames, columns or math.ceil(math.sqrt(len(chosen))))
     check_size(*(enlarge * length for length in movie.shape[1:3]))
     if kind == ".gif":
-        data = gif(movie, fps, enlarge)
+        data = gif(movie, fps or FPS, enlarge)
         _written(path, lambda target: target.write_bytes(data))
     else:
-        _written(path, lambda target: mp4(movie, fps, target, enlarge))
+        _written(path, lambda target: mp4(movie, fps or FPS, target, enlarge))
 
 
 def _drawn_parameters(dataset: Dataset, split: str, number: int) -> str:

@@ -53,7 +53,7 @@ class Recipe(BaseModel):
         dt: Time between frames; if negative, frames run backward in time from the state at
             time 0.
         integrator: Name of the integrator.
-        substeps: Equal steps between frames, for integrators with a fixed step.
+        substeps: Equal steps between frames; an adaptive integrator takes at least as many.
         friction: c in dp/dt = −∂H/∂q − c ∂H/∂p.
         noise: Standard deviation of the Gaussian noise on every phase-space coordinate of every
             frame, added before drawing; the clean states are stored too.
@@ -141,10 +141,10 @@ class Recipe(BaseModel):
             A recipe in which nothing is left to a default.
 
         Raises:
-            RecipeError: A key or value that makes no data set.
+            RecipeError: A key or value that makes no data set, or a change without effect.
         """
         if not settings:
-            return cls.of(changes, source)
+            return cls.of(changes, source)._heeding(changes)
         kind = {"system": changes["system"]} if "system" in changes else {}
         stated, before = {**kind, **settings}, None
         try:
@@ -160,7 +160,7 @@ class Recipe(BaseModel):
             if isinstance(old, Mapping) and isinstance(new, Mapping):
                 same = new.get("sampler", old.get("sampler")) == old.get("sampler")
                 merged[table] = {**old, **new} if same else new
-        made = cls.of(merged, source)
+        made = cls.of(merged, source)._heeding(changes)
         if "name" in changes:
             return made
         known, words = before.model_dump() if before else stated, []
@@ -172,6 +172,12 @@ class Recipe(BaseModel):
                 else:
                     words.append(key)
         return cls.of({**made.model_dump(), "name": "+".join([made.name, *words])}, source)
+
+    def _heeding(self, changes: Mapping[str, Any]) -> Recipe:
+        """Itself, unless a change has no effect; where a recipe has such a setting it may stay."""
+        if "substeps" in changes:
+            integrators.check_substeps(integrators.find(self.integrator), self.substeps)
+        return self
 
     def _stated(self) -> dict[str, Any]:
         """What has to be said for this recipe to come out; the rest follows from it."""

@@ -54,6 +54,8 @@ MISTAKES = [
         ("--system", "pendulum", "--integrator", "leapfrog2"),
         ["integrator", "did you mean 'leapfrog'"],
     ),
+    (("--system", "pendulum", "--substeps", "4"), ["substeps", "got 4", "closed_form"]),
+    (("--recipe", "hgn/two_body", "--substeps", "4"), ["substeps", "got 4", "closed_form"]),
     (("--system", "pendulum", "--friction", "-1"), ["friction", "-1"]),
     (("--system", "pendulum", "--style", "oil"), ["style", "'oil'", "hgn"]),
     (("--system", "pendulum", "--sampler", "grid"), ["sampler", "'grid'", "annulus"]),

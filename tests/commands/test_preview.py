@@ -117,6 +117,7 @@ def test_without_ffmpeg_the_extra_is_named(dataset, tmp_path, monkeypatch):
         (["-o", "a.png", "--scale", "-2"], "scale: got -2"),
         (["-o", "a.gif", "--fps", "0"], "fps: got 0"),
         (["-o", "a.gif", "--fps", "nan"], "fps: got nan"),
+        (["-o", "a.png", "--fps", "5"], "fps: got 5, but a sheet does not move"),
         (["-o", "a.png", "--scale", "100"], "would be 32,992 pixels large"),
         (["-o", "missing/a.png"], "output: cannot write 'missing/a.png'"),
     ],

@@ -305,6 +305,20 @@ def test_a_change_is_the_same_wherever_the_recipe_comes_from(sources, tmp_path, 
     assert change != "nothing" or found == sources["object"]
 
 
+def test_steps_that_a_closed_form_ignores_may_stay_in_a_recipe(tmp_path):
+    """Only a request for them is refused; where they count they need not be asked for again."""
+    given = Recipe.of({"system": "pendulum", "substeps": 4, "n": 3, "frames": 2}).model_dump()
+    data = physim.open(physim.render(Recipe.of(given), tmp_path / "set").path)
+    assert data.recipe.substeps == 4
+    assert data.states("train", 0, [0.0, 9.0])[0].shape == (2, 1)
+    assert Recipe.changed(given, "", {"noise": 0.1}).substeps == 4
+    assert Recipe.changed(given, "", {"substeps": 1}).substeps == 1
+    for method in ("leapfrog", "dop853"):
+        assert Recipe.changed(given, "", {"integrator": method, "substeps": 2}).substeps == 2
+    with pytest.raises(RecipeError, match=r"substeps: got 2, but closed_form takes no steps"):
+        Recipe.changed(given, "", {"substeps": 2})
+
+
 def test_what_was_chosen_stays_chosen():
     chosen = {"integrator": "leapfrog", "half_width": 3.0, "shard_size": 7, "n_test": 4}
     given = Recipe.of({"system": "pendulum", "n": 10, **chosen}).model_dump()
