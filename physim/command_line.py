@@ -137,3 +137,13 @@ def size_text(n: float) -> str:
             return f"{n:.3g} {unit}"
         n /= 1000
     return f"{n:.3g} TB"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in words.
+
+    Example:
+        >>> percent(1, 3), percent(1, 80)
+        ('33 %', '1.2 %')
+    """
+    return f"{100 * part / whole:.2g} %" if part < whole else "100 %"

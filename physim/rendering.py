@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from physim import card, cluster, dataset, integrators, processors, schedulers
+from physim import card, cluster, dataset, inspection, integrators, processors, schedulers
 from physim import recipe as recipes
 from physim.card import CARD
-from physim.command_line import size_text
+from physim.command_line import percent, size_text
 from physim.errors import RecipeError, ShardError
 from physim.kernels import Compiling
 from physim.recipe import Recipe
@@ -37,6 +37,9 @@ KEPT = 1e-10
 TRIED = 8
 """Trajectories that are computed before anything is written or replaced."""
 
+LOOKED_AT = 1000
+"""Trajectories of a noisy set in which bodies out of sight are counted for the summary."""
+
 CLOSE = "bodies passed so close that double precision holds no more of it"
 
 
@@ -51,6 +54,8 @@ class Summary:
         seconds: Time that this call took.
         compiling: Of these, what kernels took that were not compiled yet on this machine.
         shards: All shards, in order.
+        hidden: With noise: of how many training trajectories, the first ones, in how many of them,
+            and in how many of their frames, a body is out of sight.
     """
 
     path: Path
@@ -59,6 +64,7 @@ class Summary:
     seconds: float = 0.0
     compiling: float = 0.0
     shards: list[Shard] = field(default_factory=list, repr=False)
+    hidden: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def bytes(self) -> int:
@@ -105,12 +111,22 @@ class Summary:
             "energy": energy,
             "": CLOSE if self.passed_close else "",
             "drawn again": f"{self.redrawn:,}, which had left the canvas" if self.redrawn else "",
+            "out of sight": self._hidden(),
             "look at it": shlex.join(["physim", "preview", str(self.path), "-o", str(preview)]),
             "load it": f"physim.open({path}).train.image[:10]",
         }
         counts = f"{recipe.n:,} training and {recipe.n_test:,} test trajectories in {self.path}"
         rows = [f"  {name:12} {text}" for name, text in lines.items() if text]
         return "\n".join([f"{recipe.name}: {counts}", *rows])
+
+    def _hidden(self) -> str:
+        seen, trajectories, frames = self.hidden
+        if not trajectories:
+            return ""
+        return (
+            f"by noise, a body in {percent(trajectories, seen)} of trajectories, "
+            f"{percent(frames, seen * self.recipe.frames)} of frames; a larger half_width shows it"
+        )
 
 
 def render(
@@ -200,6 +216,10 @@ def render(
         if not (path / MANIFEST).exists() or journal.path.exists() or not (path / CARD).exists():
             _finish(path, recipe, summary, versions)
             journal.end()
+    if recipe.noise:
+        seen = min(LOOKED_AT, recipe.n)
+        found = inspection.out_of_sight(dataset.open(path), SPLITS[0], seen)
+        summary.hidden = seen, found["trajectories"], found["frames"]
     summary.seconds = time.perf_counter() - began
     summary.compiling = compiling.seconds
     return summary

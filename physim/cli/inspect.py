@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from physim.command_line import size_text
+from physim.command_line import percent, size_text
 
 
 @click.command("inspect")
@@ -64,6 +64,14 @@ def _text(found: dict[str, Any]) -> str:
         lines += ["", *_table(rows)]
         if split["drawn_again"]:
             lines.append(f"  {split['drawn_again']:,} had left the canvas and were drawn again")
+        hidden = split.get("out_of_sight", {})
+        if hidden.get("trajectories"):
+            frames = split["trajectories"] * split["arrays"]["image"]["shape"][1]
+            lines.append(
+                f"  noise puts a body out of sight in "
+                f"{percent(hidden['trajectories'], split['trajectories'])} of trajectories, "
+                f"{percent(hidden['frames'], frames)} of frames"
+            )
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return "\n".join([*lines, "", f"made with {versions}"])
 

@@ -10,9 +10,10 @@ from string import Template
 
 from physim import __version__, card
 from physim.card.words import apart
-from physim.command_line import size_text
+from physim.command_line import percent, size_text
 from physim.dataset import Dataset
 from physim.errors import RecipeError, ShardError
+from physim.inspection import out_of_sight
 from physim.report import energies, films, markdown, portraits
 from physim.verification import Verification
 from physim.verification import verify as verified
@@ -154,6 +155,10 @@ def _figures(dataset: Dataset) -> str:
         entries.append((_power(worst), "worst relative energy error"))
     redrawn = sum(shard.redrawn for shard in manifest.shards)
     entries.append((f"{redrawn:,}", "drawn again, having left the canvas"))
+    hidden = sum(out_of_sight(dataset, name)["trajectories"] for name in manifest.counts)
+    if hidden:
+        share = percent(hidden, sum(manifest.counts.values()))
+        entries.append((share, "of trajectories with a body that noise puts out of sight"))
     return "".join(f"<div><dt>{words}</dt><dd>{value}</dd></div>" for value, words in entries)
 
 

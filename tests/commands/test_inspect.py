@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import physim
+from physim import report
 from physim.cli import cli
 from physim.command_line import run
+from physim.inspection import inspection
 from physim.shards import manifest
 from physim.shards.journal import Journal
 
@@ -82,6 +84,35 @@ def test_the_table_can_be_read(rendered, monkeypatch, capsys):
 def test_what_is_no_data_set_is_exit_status_2(tmp_path, monkeypatch, capsys):
     assert _run(monkeypatch, "inspect", str(tmp_path)) == 2
     assert "no manifest.json; not a data set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("level", "more"),
+    [(82, {"style": "hgn"}), (168, {"style": "dm", "canvas_offset": True})],
+    ids=["hgn", "dm"],
+)
+def test_frames_without_the_body_are_counted(tmp_path, monkeypatch, capsys, level, more):
+    """Of a single body, frames that show nothing of it; of a soft one, less than half anywhere."""
+    out = tmp_path / "noisy"
+    settings = {"n": 40, "n_test": 0, "frames": 5, "noise": 1.5, "resolution": 16, **more}
+    made = physim.render(system="mass_spring", out=out, shard_size=30, **settings)
+    blank = physim.open(out).train.image[:][..., 0].max((2, 3)) < level
+    assert 10 < blank.sum() < 190
+    counts = {"trajectories": int(blank.any(1).sum()), "frames": int(blank.sum())}
+    found = inspection(physim.open(out))["splits"]["train"]["out_of_sight"]
+    assert found == counts
+    assert made.hidden == (40, counts["trajectories"], counts["frames"])
+    words = f"{100 * counts['frames'] / 200:.2g} % of frames"
+    assert words in str(made)
+    assert _run(monkeypatch, "inspect", str(out)) == 0
+    assert words in capsys.readouterr().out
+    assert "that noise puts out of sight" in report.page(physim.open(out))
+
+
+def test_without_noise_nothing_is_said_of_it(rendered, monkeypatch, capsys):
+    folder, _ = rendered
+    assert _run(monkeypatch, "inspect", str(folder)) == 0
+    assert "out of sight" not in capsys.readouterr().out
 
 
 @pytest.fixture
