@@ -147,3 +147,15 @@ def percent(part: int, whole: int) -> str:
         ('33 %', '1.2 %')
     """
     return f"{100 * part / whole:.2g} %" if part < whole else "100 %"
+
+
+def smaller_text(raw: int, stored: int) -> str:
+    """How much smaller than its pixels a data set is, where it is: it holds the states, too.
+
+    Example:
+        >>> smaller_text(1140, 100), smaller_text(300, 200), smaller_text(100, 100)
+        (', 11 times smaller than pixels', ', 1.5 times smaller than pixels', '')
+    """
+    ratio = raw / max(stored, 1)
+    digits = 0 if ratio >= 9.95 else 1
+    return f", {ratio:.{digits}f} times smaller than pixels" if ratio >= 1.05 else ""

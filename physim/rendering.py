@@ -20,7 +20,7 @@ from typing import Any
 from physim import card, cluster, dataset, inspection, integrators, processors, schedulers
 from physim import recipe as recipes
 from physim.card import CARD
-from physim.command_line import percent, size_text
+from physim.command_line import percent, size_text, smaller_text
 from physim.errors import RecipeError, ShardError
 from physim.kernels import Compiling
 from physim.recipe import Recipe
@@ -34,7 +34,7 @@ from physim.trajectories import SPLITS, Generator
 KEPT = 1e-10
 """Energy error up to which nothing is said of it."""
 
-TRIED = 8
+TRIED = 4
 """Trajectories that are computed before anything is written or replaced."""
 
 LOOKED_AT = 1000
@@ -94,20 +94,20 @@ class Summary:
         """The summary that the command line prints."""
         recipe, total = self.recipe, self.recipe.n + (self.recipe.n_test or 0)
         raw = total * recipe.trajectory_bytes
-        kept = f" ({total - self.made:,} were there)" if self.made < total else ""
         energy = (
             f"{'falls' if recipe.dt > 0 else 'grows'} by friction {recipe.friction:g}"
             if recipe.friction
             else f"worst relative error {self.energy_error:.1e} over {recipe.frames} frames"
         )
         running = max(self.seconds - self.compiling, 1e-9)
+        rate = f", {self.made / running:,.0f} trajectories/s" if self.made else ""
+        there = f" ({total - self.made:,} were there)" if self.made < total else ""
         once = f" after {self.compiling:.1f} s of compiling, once per machine"
         preview = Path(f"{recipe.name.replace('/', '-')}.gif")
         path = json.dumps(str(self.path), ensure_ascii=False)
         lines = {
-            "size": f"{size_text(self.bytes)}, {raw / self.bytes:.0f} times smaller than pixels",
-            "time": f"{running:.1f} s, {self.made / running:,.0f} trajectories/s{kept}"
-            f"{once if self.compiling > 0.1 else ''}",
+            "size": f"{size_text(self.bytes)}{smaller_text(raw, self.bytes)}",
+            "time": f"{running:.1f} s{rate}{there}{once if self.compiling > 0.1 else ''}",
             "energy": energy,
             "": CLOSE if self.passed_close else "",
             "drawn again": f"{self.redrawn:,}, which had left the canvas" if self.redrawn else "",
@@ -232,6 +232,7 @@ def _begun(path: Path) -> bool:
 def _try(recipe: Recipe) -> None:
     """Raise at once what would end the run in the middle, such as ranges that leave the canvas."""
     generator = Generator(recipe)
+    generator.check_start()
     _, draw = generator.undrawn(SPLITS[0], 0, min(TRIED, recipe.n, recipe.block_size))
     draw(0, 1, generator.new_images(1))
 

@@ -123,16 +123,7 @@ class Generator:
         while todo.size:
             attempt[todo] += 1
             if attempt[todo].max() >= MAX_ATTEMPTS:
-                worst = index[todo[0]]
-                method = self.integrator
-                steps = ""
-                if method.advance is not None and not method.adaptive:
-                    steps = f", or more substeps where {method.name} is unstable"
-                raise SimulationError(
-                    f"{self.recipe.name}, {split} trajectory {worst}: left the canvas in "
-                    f"{MAX_ATTEMPTS} attempts; expected a larger half_width or smaller ranges"
-                    f"{steps}"
-                )
+                raise self._left(split, index[todo[0]])
             rows, q_new, p_new = self._attempt(split, index[todo], attempt[todo])
             params[todo], q[todo], p[todo] = rows, q_new, p_new
             todo = todo[self._leave(rows, q_new)]
@@ -145,6 +136,31 @@ class Generator:
             "attempt": attempt,
             "params": params,
         }
+
+    def check_start(self) -> None:
+        """Refuse at once ranges with which no attempt at the first trajectory begins in sight.
+
+        Raises:
+            SimulationError: As `block` does.
+        """
+        at_once = Generator(self.recipe.model_copy(update={"frames": 1}))
+        attempt = np.arange(MAX_ATTEMPTS, dtype=np.int32)
+        try:
+            params, q, _ = at_once._attempt(SPLITS[0], np.zeros(MAX_ATTEMPTS, np.int64), attempt)
+        except SimulationError:  # perhaps of an attempt that is not needed
+            return
+        if at_once._leave(params, q).all():
+            raise self._left(SPLITS[0], 0)
+
+    def _left(self, split: str, index: int) -> SimulationError:
+        """What is raised about a trajectory that leaves the canvas at every attempt."""
+        method, steps = self.integrator, ""
+        if method.advance is not None and not method.adaptive:
+            steps = f", or more substeps where {method.name} is unstable"
+        return SimulationError(
+            f"{self.recipe.name}, {split} trajectory {index}: left the canvas in "
+            f"{MAX_ATTEMPTS} attempts; expected a larger half_width or smaller ranges{steps}"
+        )
 
     def _leave(self, params: np.ndarray, q: np.ndarray) -> np.ndarray:
         """Which trajectories leave the canvas, (n,) bool."""

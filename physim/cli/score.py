@@ -21,8 +21,16 @@ import click
 )
 @click.option("--seen", default=5, show_default=True, help="Number of frames given to the model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
 def command(
-    path: Path, predictions: Path, split: str, first: int, start: int, seen: int, as_json: bool
+    ctx: click.Context,
+    path: Path,
+    predictions: Path,
+    split: str,
+    first: int,
+    start: int,
+    seen: int,
+    as_json: bool,
 ) -> None:
     """Score predicted frames of any model.
 
@@ -35,8 +43,18 @@ def command(
         physim score datasets/hgn/pendulum predictions.npy
         physim score datasets/hgn/pendulum further.h5 --start -60 --json
     """
+    from physim.dataset import open as open_dataset
     from physim.scoring import read_predictions, score
 
+    dataset = open_dataset(path)
     with read_predictions(predictions) as frames:
-        result = score(path, frames, split, first=first, start=start, seen=seen)
+        result = score(dataset, frames, split, first=first, start=start, seen=seen)
     click.echo(json.dumps(result.as_dict(), indent=1) if as_json else str(result))
+    chosen = ctx.get_parameter_source("start") is not click.core.ParameterSource.DEFAULT
+    total = len(result.per_frame)
+    if not chosen and 0 < seen == dataset.recipe.frames - total:
+        click.echo(
+            f"The predictions were compared with frames 0…{total - 1}; if they are those after "
+            f"the {seen} given ones, pass --start {seen}.",
+            err=True,
+        )

@@ -10,7 +10,7 @@ from string import Template
 
 from physim import __version__, card
 from physim.card.words import apart
-from physim.command_line import percent, size_text
+from physim.command_line import percent, size_text, smaller_text
 from physim.dataset import Dataset
 from physim.errors import RecipeError, ShardError
 from physim.inspection import out_of_sight
@@ -148,7 +148,7 @@ def _figures(dataset: Dataset) -> str:
             f"{(recipe.frames - 1) * abs(recipe.dt):.4g}",
             f"units of time in {recipe.frames} frames",
         ),
-        (size_text(size), f"on disk, {raw / max(size, 1):.0f} times smaller than pixels"),
+        (size_text(size), f"on disk{smaller_text(raw, size)}"),
     ]
     if not recipe.friction:
         worst = max(shard.energy_error for shard in manifest.shards)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 import h5py
@@ -171,6 +172,8 @@ def test_the_command_that_is_named_resumes(interrupted, monkeypatch, capsys):
         path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
     assert after == before
+    assert _run(monkeypatch, *words[1:]) == 0
+    assert re.search(r"time +[\d.]+ s \(10 were there\)", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

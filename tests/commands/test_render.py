@@ -429,7 +429,7 @@ def test_quiet_prints_nothing_and_the_summary_says_all(tmp_path, monkeypatch, ca
     lines = capsys.readouterr().out.splitlines()
     patterns = [
         r"two_body: 5 training and 1 test trajectories in datasets/two_body",
-        r"  size         [\d.]+ kB, \d+ times smaller than pixels",
+        r"  size         [\d.]+ kB, [\d.]+ times smaller than pixels",
         r"  time         [\d.]+ s, [\d,]+ trajectories/s( after [\d.]+ s of compiling, .*)?",
         r"  energy       worst relative error [\d.]+e-1\d over 30 frames",
         r"  look at it   physim preview datasets/two_body -o two_body.gif",

@@ -146,6 +146,11 @@ def test_blocks_and_forms_make_no_difference(clean, guesses, tmp_path, monkeypat
     table = capsys.readouterr().out
     assert f"{1e4 * whole.parts['unseen'].error:.2f} ± " in table
     assert "12 trajectories from 2 frames" in table
+    np.save(tmp_path / "unseen.npy", guesses[:, 2:])
+    words = ["score", str(clean.path), str(tmp_path / "unseen.npy"), "--seen", "2"]
+    for more, told in ([], True), (["--start", "2"], False), (["--start", "0"], False):
+        assert run(cli, [*words, *more]) == 0
+        assert ("pass --start 2" in capsys.readouterr().err) == told
     as_bytes = np.round(guesses * 255).astype(np.uint8)
     assert physim.score(clean, as_bytes).parts["stored"].error == pytest.approx(
         ((as_bytes / 255 - clean.test.image[:] / 255) ** 2).mean(), rel=1e-5
