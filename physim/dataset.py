@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,8 @@ def open(  # noqa: A001 - as in physim.open
     """
     folder = Path(path)
     journal = Journal(folder)
-    if unfinished and journal.path.exists() and not (folder / MANIFEST).exists():
+    begun = os.path.isfile(journal.path) and not os.path.isfile(folder / MANIFEST)
+    if unfinished and begun:
         found = Dataset(folder, threads, journal.so_far())
         found.unfinished = journal
         return found

@@ -22,10 +22,10 @@ from physim.cli import cli
 from physim.command_line import run
 from physim.errors import RecipeError
 from physim.recipe import Recipe, load, recipes
-from physim.rendering import Summary
 from physim.shards import manifest
 from physim.shards.journal import Journal
 from physim.shards.manifest import Shard
+from physim.summary import Summary
 
 SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")
 
