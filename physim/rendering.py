@@ -83,11 +83,11 @@ def render(
     began = time.perf_counter()
     with ExitStack() as stack:
         compiling = stack.enter_context(Compiling(on_compiling))
-        if overwrite or not _begun(path):
-            _try(recipe)
         client = None
         if scheduler is not None:
             client = stack.enter_context(cluster.dask_client(scheduler, workers))
+        if overwrite or not _begun(path):
+            _try(recipe)
         _make_folder(path)
         stack.enter_context(lock.held(path))
         done, versions = _claim(path, recipe, overwrite)

@@ -419,4 +419,4 @@ def test_exit_status_and_output(copy, monkeypatch, capsys):
 def test_what_is_no_data_set(tmp_path):
     with pytest.raises(ShardError, match="there is no such folder"):
         verify(tmp_path / "x")
-    assert "not a data set, or one" in str(verify(tmp_path).findings[0])
+    assert "no manifest.json; not a data set" in str(verify(tmp_path).findings[0])
