@@ -41,6 +41,9 @@ from hgn_train.models.hgn_settings import HGNSettings
 from hgn_train.scores import Scores
 from physim.errors import PhysimError
 
+LEAST_VARIANCE = 1e-3
+"""Of a coordinate of the state, as a share of the mean: one that varies less counts for less."""
+
 
 class HGN(nn.Module):
     """The network with its loss, rollouts and samples.
@@ -206,6 +209,10 @@ class HGN(nn.Module):
     def inconsistency(self, images: Tensor, q: Tensor, p: Tensor, window: Tensor) -> Tensor:
         """Squared distance of rolled-out states from inferred ones, over the variance of states.
 
+        Variances are over the batch: their mean, which is held fixed for the gradient, or, with
+        `consistency_each`, that of each coordinate, for the mean of the quotients. As these depend
+        on the scale of no coordinate, shrinking states makes them no smaller.
+
         Arguments:
             images: What the rollout should show, in its order, (batch, frames, …).
             q: Rolled-out positions, (batch, frames, *state).
@@ -233,8 +240,13 @@ class HGN(nn.Module):
         inferred = torch.cat(self.state(mean), 1)
         at = window + s.inferred
         reached = torch.cat([q[rows, at], p[rows, at]], 1)
+        distance = (reached - inferred) ** 2
+        if s.consistency_each:
+            variance = (inferred.var(0) + reached.var(0)) / 2
+            least = LEAST_VARIANCE * variance.detach().mean() + 1e-6
+            return (distance.mean(0) / (variance + least)).mean()
         spread = inferred.detach().var(0).mean()
-        return ((reached - inferred) ** 2).mean() / (spread + 1e-6)
+        return distance.mean() / (spread + 1e-6)
 
     def infer(
         self, images: UInt8[Tensor, "batch time height width channel"]

@@ -66,6 +66,9 @@ class HGNSettings:
             as in the paper. It makes the learned flow self-consistent: what it reaches is again a
             state that the encoder knows, so that rollouts continue beyond the trained length.
         consistency_delay: Updates before it takes effect; it then rises over as many.
+        consistency_each: Whether each coordinate of the state counts alike, in units of its own
+            variance, which the networks cannot lower to any gain; else the few that vary most
+            decide. Maps have many that hardly vary, and the decoder sees them all.
     """
 
     frames: int = 30
@@ -103,6 +106,7 @@ class HGNSettings:
     both_ways: bool = False
     consistency: float = 0.0
     consistency_delay: int = 0
+    consistency_each: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what makes no model.
@@ -189,6 +193,6 @@ NEEDS: dict[tuple[str, ...], dict[str, Any]] = {
     ("beta", "beta_delay"): {"objective": "elbo", "stochastic": True},
     ("log_sigma",): {"stochastic": True},
     ("maps",): {"state": "vector"},
-    ("consistency_delay",): {"consistency": None},
+    ("consistency_delay", "consistency_each"): {"consistency": None},
 }
 """Without which settings others have no effect: of what value, or of any but 0."""

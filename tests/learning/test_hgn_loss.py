@@ -115,6 +115,28 @@ def test_consistency_is_the_distance_of_inferred_from_reached_states(both_ways, 
     torch.testing.assert_close(found["loss"], expected)
 
 
+@pytest.mark.parametrize("each", [False, True])
+def test_each_coordinate_counts_by_its_own_variance_and_shrinking_states_gains_nothing(each):
+    model = tiny(objective="elbo", transform=False, consistency=0.7, consistency_each=each)
+    images, drawn = given(model, n=6)
+    size = model.settings.state_size * 2
+    scale = torch.logspace(0, -0.7, size)  # coordinates of unlike size
+    noise = torch.randn(2, 6, size, generator=torch.Generator().manual_seed(5))
+    inferred, reached = scale * noise[0], scale * (0.8 * noise[0] + 0.3 * noise[1])
+    q, p = (x[:, None].expand(-1, model.settings.frames, -1) for x in reached.chunk(2, 1))
+    factor = torch.ones((), requires_grad=True)  # of all states
+    model.encode = lambda _: (factor * inferred, None)
+    found = model.inconsistency(images, factor * q, factor * p, drawn["window"])
+    squares, variances = (reached - inferred) ** 2, (inferred.var(0) + reached.var(0)) / 2
+    assert variances.max() > 10 * variances.min()
+    expected = squares.mean() / inferred.var(0).mean()
+    if each:
+        expected = (squares.mean(0) / (variances + 1e-3 * variances.mean())).mean()
+    torch.testing.assert_close(found.detach(), expected, rtol=1e-4, atol=0)
+    found.backward()
+    assert float(factor.grad / found.detach()) == pytest.approx(0 if each else 2, abs=0.03)
+
+
 def test_what_is_drawn_at_random_reaches_every_frame_and_window():
     model = tiny(decoded=4, consistency=0.1)
     s = model.settings
