@@ -96,7 +96,7 @@ def test_a_line_is_the_mean_since_the_last_one(tmp_path):
     first.write(20, sums(30.0), 0.25)
     first.write(30, sums(10.0), 0.25)
     first.close()
-    again = log.Log(tmp_path, t, 25, 20, None, progress=False)  # from a checkpoint between two lines
+    again = log.Log(tmp_path, t, 25, 20, None, progress=False)  # a checkpoint between two lines
     again.write(30, sums(40.0), 0.125)
     again.close()
     found = [(x["step"], x["loss"], x["error"], x["learning_rate"]) for x in log.lines(tmp_path)]
