@@ -86,8 +86,8 @@ def leaky(x: Tensor, weight: Tensor, bias: Tensor, slope: float = 1.0, factor: i
 
 
 def leaky_relu(y: Tensor, slope: float) -> Tensor:
-    """Leaky ReLU, or nothing where the slope below zero is that above."""
-    return y if slope == 1 else functional.leaky_relu(y, slope)
+    """Leaky ReLU, written over y, or nothing where the slope below zero is that above."""
+    return y if slope == 1 else functional.leaky_relu(y, slope, inplace=True)
 
 
 def plainly(x: Tensor, weight: Tensor, bias: Tensor, slope: float, factor: int) -> Tensor:

@@ -170,7 +170,7 @@ def test_layers_take_it_and_the_library_agrees(which, numbers, monkeypatch):
     assert found.grad_fn.name() == "LeakyBackward"
     with convolution.by_library():
         truth = layer.leaky(x, 0.1)
-    assert truth.grad_fn.name() == "LeakyReluBackward0"
+    assert truth.grad_fn.name().startswith("LeakyReluBackward")
     torch.testing.assert_close(found, truth, rtol=1e-4, atol=1e-5)
 
 
