@@ -93,16 +93,25 @@ def write(path: Path, text: str) -> None:
 
 
 def _groups(runs: Sequence[Path]) -> dict[Any, list[tuple[Path, dict[str, Any]]]]:
-    """Runs with their results, by the module that judged them, in the order of systems."""
+    """Runs with their results, by the module that judged them.
+
+    In the order of systems, then by model, then by folder.
+    """
     for run in runs:
         if is_of_other_data(run):
             raise PhysimError(
                 f"{run}: holds results on other data than the run's own, expected {run.parent}"
             )
     found = [(run, numbers(run)) for run in runs]
-    found.sort(key=lambda pair: (place(pair[1]["system"]), pair[0].as_posix()))
+    found.sort(key=lambda pair: (place(pair[1]["system"]), _model(pair[1]), pair[0].as_posix()))
     groups: dict[Any, list[tuple[Path, dict[str, Any]]]] = {}
     for run, results in found:
-        kind = evaluation.find(results["settings"]["model"])
+        kind = evaluation.find(_model(results))
         groups.setdefault(kind, []).append((run, results))
     return groups
+
+
+def _model(results: dict[str, Any]) -> str:
+    """Which model a run is of."""
+    name: str = results["settings"]["model"]
+    return name

@@ -525,6 +525,20 @@ def test_interrupt_stops_within_a_second_and_leaves_no_half_shard(tmp_path):
     assert not (out / "manifest.json").exists()
 
 
+def test_an_interrupt_before_anything_is_written_does_not_speak_of_resuming(
+    tmp_path, monkeypatch, capsys
+):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("physim.rendering.render", stopped)
+    command = ["render", "--system", "pendulum", "--n", "5", "--out"]
+    assert run(cli, [*command, str(tmp_path / "none")]) == 130
+    assert "Stopped. Nothing has been written yet." in capsys.readouterr().err
+    assert run(cli, [*command, str(tmp_path)]) == 130
+    assert f"Rerun the same command to resume: {tmp_path}" in capsys.readouterr().err
+
+
 def test_memory_does_not_grow_with_n(tmp_path):
     code = (
         "import physim, resource, sys; physim.render(system='mass_spring', n=int(sys.argv[1]),"

@@ -144,6 +144,19 @@ def test_table_says_what_differs_from_the_preset(evaluated, tmp_path, capsys):
     assert "| hgn | test, stochastic=false, integrator=euler | 0 |" in changed
 
 
+def test_table_has_a_system_together_by_model_then_by_folder(evaluated, tmp_path, capsys):
+    for name, model, seed in (("a", "pixel-hnn", 1), ("b", "hgn", 3), ("c", "hgn", 2)):
+        folder = shutil.copytree(evaluated, tmp_path / name)
+        results = json.loads((folder / "evaluation.json").read_text())
+        results["settings"]["model"] = model
+        results["settings"]["train"]["seed"] = seed
+        (folder / "evaluation.json").write_text(json.dumps(results))
+    status, out, err = run(capsys, "table", *(tmp_path / name for name in "acb"))
+    assert status == 0, err
+    rows = [line.split(" | ") for line in out.splitlines() if line.startswith("| mass_spring")]
+    assert [(row[1], row[3]) for row in rows[:3]] == [("hgn", "3"), ("hgn", "2"), ("pixel-hnn", "1")]
+
+
 def test_table_is_put_between_its_markers(evaluated, tmp_path, capsys):
     path = tmp_path / "results.md"
     path.write_text("# Mine\n\n<!-- results: start -->\nold\n<!-- results: end -->\nafter\n")
