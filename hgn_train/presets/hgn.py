@@ -126,8 +126,20 @@ CONSISTENCY: dict[str, dict[str, Any]] = {
 }
 """Of the small network; that of chaotic motion is not worth its price."""
 
+OF_MAPS: dict[str, Any] = {
+    "both_ways": True,
+    "consistency": 0.01,
+    "consistency_delay": 300,
+    "consistency_each": True,
+}
+"""Of networks whose states are maps, most of whose coordinates hardly vary."""
+
 OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
-    "tuned": {"mass_spring": {"consistency": 0.01, "consistency_delay": 500}},
+    "tuned": {
+        "mass_spring": {"consistency": 0.01, "consistency_delay": 500},
+        "pendulum": OF_MAPS,
+        "two_body": OF_MAPS,
+    },
     "long": CONSISTENCY,
     "small": {
         "mass_spring": {"steps": 1000, **CONSISTENCY["mass_spring"]},
@@ -136,8 +148,7 @@ OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
         "three_body": {"steps": 6000},
     },
 }
-"""What differs between systems. Where the networks of `tuned` learn slowly, a thousand updates are
-too early for consistency."""
+"""What differs between systems."""
 
 MINUTES: dict[str, dict[str, int]] = {
     "small": {"mass_spring": 2, "pendulum": 13, "two_body": 11, "three_body": 10},
