@@ -135,11 +135,7 @@ OF_MAPS: dict[str, Any] = {
 """Of networks whose states are maps, most of whose coordinates hardly vary."""
 
 OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
-    "tuned": {
-        "mass_spring": {"consistency": 0.01, "consistency_delay": 500},
-        "pendulum": OF_MAPS,
-        "two_body": OF_MAPS,
-    },
+    "tuned": dict.fromkeys(("mass_spring", "pendulum", "two_body"), OF_MAPS),
     "long": CONSISTENCY,
     "small": {
         "mass_spring": {"steps": 1000, **CONSISTENCY["mass_spring"]},

@@ -149,7 +149,7 @@ def command(
         parameters, initial = _tables(param, made)
         changes |= {"parameters": parameters, "initial": changes.get("initial", {}) | initial}
         made = Recipe.changed(given, recipe or "", changes)
-    folder = Path("datasets") / made.name if out is None else Path(out)
+    folder = Path("datasets") / made.name if out is None else out
 
     total = made.n + (made.n_test or 0)
     with _Progress(made.name, total, quiet, busy=scheduler is None) as progress:
@@ -166,7 +166,7 @@ def command(
             )
         except (KeyboardInterrupt, SystemExit):
             progress.close()
-            resumes = f"Rerun the same command to resume: {folder}" if folder.exists() else ""
+            resumes = f"Rerun the same command to resume: {folder}" if Path(folder).exists() else ""
             click.echo(f"Stopped. {resumes or 'Nothing has been written yet.'}", err=True)
             raise
     if not quiet:
