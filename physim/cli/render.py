@@ -166,8 +166,10 @@ def command(
             )
         except (KeyboardInterrupt, SystemExit):
             progress.close()
-            resumes = f"Rerun the same command to resume: {folder}" if Path(folder).exists() else ""
-            click.echo(f"Stopped. {resumes or 'Nothing has been written yet.'}", err=True)
+            said = "Nothing is there yet."
+            if Path(folder).exists():
+                said = f"Rerun the same command to resume: {folder}"
+            click.echo(f"Stopped. {said}", err=True)
             raise
     if not quiet:
         click.echo(str(summary))

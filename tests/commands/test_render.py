@@ -534,7 +534,7 @@ def test_an_interrupt_before_anything_is_written_does_not_speak_of_resuming(
     monkeypatch.setattr("physim.rendering.render", stopped)
     command = ["render", "--system", "pendulum", "--n", "5", "--out"]
     assert run(cli, [*command, str(tmp_path / "none")]) == 130
-    assert "Stopped. Nothing has been written yet." in capsys.readouterr().err
+    assert "Stopped. Nothing is there yet." in capsys.readouterr().err
     assert run(cli, [*command, str(tmp_path)]) == 130
     assert f"Rerun the same command to resume: {tmp_path}" in capsys.readouterr().err
 
