@@ -11,7 +11,8 @@ from hgn_train.data import Source
 def observed(source: Source, q: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Coordinates that frames can determine, all q, then all p: angles as sine and cosine.
 
-    An unbounded angle cannot be read off anything that repeats with a full turn.
+    An unbounded angle cannot be read off anything that repeats with a full turn; nor can a
+    position off a periodic box, which is turned into the angle of a turn a box.
 
     Arguments:
         source: The data set.
@@ -21,7 +22,10 @@ def observed(source: Source, q: np.ndarray, p: np.ndarray) -> np.ndarray:
     Returns:
         (..., coordinates).
     """
-    if source.dataset.system.coordinates.get("q", "").startswith("angle"):
+    system = source.dataset.system
+    if system.box:
+        q = 2 * np.pi / source.dataset.recipe.parameters[system.box] * q
+    if system.box or system.coordinates.get("q", "").startswith("angle"):
         return np.concatenate([np.sin(q), np.cos(q), p], -1)
     return np.concatenate([q, p], -1)
 

@@ -37,7 +37,7 @@ def simulate(
     Arguments:
         system: A system or its name.
         q0: Positions at time 0, (d,) or (n, d); two or more bodies as x₁, y₁, x₂, y₂, …; `n_body`
-            has as many bodies as are given, 2 to 8.
+            and `lennard_jones` have as many as are given.
         p0: Momenta at time 0, of the same shape.
         params: Physical constants by symbol, each a number, one value per body, or such for each
             of n trajectories; or rows in the order of `system.parameters`, (n_params,) or (n,
@@ -173,9 +173,8 @@ def _states(system: System, q0: ArrayLike, p0: ArrayLike) -> tuple[np.ndarray, n
         array = numbers(name, value)
         if array.ndim not in (1, 2) or array.shape[-1] != system.dimension or array.size == 0:
             chosen = ""
-            if system.name in systems.SYSTEMS and systems.SYSTEMS[system.name][1] == 0:
-                most = f"{systems.BODIES[0]} … {systems.BODIES[-1]}"
-                chosen = f", or two numbers for each of {most} bodies"
+            if choice := systems.choice_of_bodies(system.name):
+                chosen = f", or two numbers for each of {choice[0]} … {choice[-1]} bodies"
             raise RecipeError(
                 f"{name}: got shape {array.shape}, expected ({system.dimension},) or "
                 f"(n, {system.dimension}) for {system.name}{chosen}"

@@ -16,6 +16,7 @@ KEPT = 1e-10
 """Energy error up to which nothing is said of it."""
 
 CLOSE = "bodies passed so close that double precision holds no more of it"
+NEAR_ZERO = "of an H near 0, to which the same error is large"
 
 
 @dataclass
@@ -52,13 +53,14 @@ class Summary:
         return max(shard.energy_error for shard in self.shards)
 
     @property
-    def passed_close(self) -> bool:
-        """Whether the integrator would have kept the energy, but for bodies that nearly met."""
-        method = integrators.find(self.recipe.integrator)
+    def excuse(self) -> str:
+        """Why the energy error is large although the integrator keeps the energy, if it is."""
+        method, system = integrators.find(self.recipe.integrator), self.recipe.find_system()
         exact = method.adaptive or method.advance is None
-        several = self.recipe.find_system().bodies > 1
         kept = self.energy_error < KEPT or bool(self.recipe.friction)
-        return exact and several and not kept
+        if kept or not exact or system.bodies == 1:
+            return ""
+        return NEAR_ZERO if system.box else CLOSE
 
     @property
     def redrawn(self) -> int:
@@ -84,7 +86,7 @@ class Summary:
             "size": f"{size_text(self.bytes)}{smaller_text(raw, self.bytes)}",
             "time": f"{running:.1f} s{rate}{there}{once if self.compiling > 0.1 else ''}",
             "energy": energy,
-            "": CLOSE if self.passed_close else "",
+            "": self.excuse,
             "drawn again": f"{self.redrawn:,}, which had left the canvas" if self.redrawn else "",
             "out of sight": self._hidden(),
             "look at it": shlex.join(["physim", "preview", str(self.path), "-o", str(preview)]),

@@ -143,6 +143,8 @@ class Generator:
         Raises:
             SimulationError: As `block` does.
         """
+        if self.system.box:  # out of which nothing goes
+            return
         at_once = Generator(self.recipe.model_copy(update={"frames": 1}))
         attempt = np.arange(MAX_ATTEMPTS, dtype=np.int32)
         try:
@@ -163,7 +165,9 @@ class Generator:
         )
 
     def _leave(self, params: np.ndarray, q: np.ndarray) -> np.ndarray:
-        """Which trajectories leave the canvas, (n,) bool."""
+        """Which trajectories leave the canvas, (n,) bool; none, where it is a periodic box."""
+        if self.system.box:
+            return np.zeros(len(q), dtype=np.bool_)
         xy = positions(self.system, q, params)
         return canvas.outside(xy, self._radii(params), self._stage, self.style.margin)
 
@@ -249,8 +253,9 @@ class Generator:
         def draw(first: int, stop: int, out: np.ndarray) -> None:
             rows = slice(first, stop)
             if first < stop:
-                world = xy[rows], radii[rows], colours[rows], self._half_width, offset[rows]
-                self.style.draw(*world, out)
+                discs = xy[rows], radii[rows], colours[rows]
+                seen = canvas.images(self.system, params[rows], *discs)
+                self.style.draw(*seen, self._half_width, offset[rows], out)
 
         return draw
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from physim import drawing, integrators
-from physim.drawing import palette
+from physim.drawing import canvas, palette
 from physim.errors import RecipeError
 from physim.recipe import Recipe
 from physim.simulation import simulate
@@ -91,5 +91,6 @@ def frames_of(
     radii = np.ascontiguousarray(style.radii(system, system.masses(params)))
     out = np.empty((n, q.shape[1], side, side, 3), dtype=np.uint8)
     if n:
-        style.draw(xy, radii, colours, float(recipe.half_width or 1.0), offset, out)
+        discs = canvas.images(system, params, xy, radii, colours)
+        style.draw(*discs, float(recipe.half_width or 1.0), offset, out)
     return out

@@ -10,7 +10,14 @@ from PIL import Image, ImageDraw, ImageFont
 from physim.recipe import Recipe
 from physim.trajectories import Generator
 
-SYSTEMS = ("mass_spring", "pendulum", "double_pendulum", "two_body", "three_body")
+SYSTEMS = (
+    "mass_spring",
+    "pendulum",
+    "double_pendulum",
+    "two_body",
+    "three_body",
+    "lennard_jones",
+)
 FRAMES, SIDE, GAP, LABEL = 10, 96, 4, 130
 
 

@@ -36,6 +36,8 @@ def hamiltonian(name, q, p, params, lib=np):
         height1 = l1 * (1 - lib.cos(q[0]))
         height2 = height1 + l2 * (1 - lib.cos(q[1]))
         return top / bottom + m1 * g * height1 + m2 * g * height2
+    if name == "lennard_jones":
+        return _lennard_jones(q, p, params, lib)
     if name not in ("two_body", "three_body", "n_body"):
         raise ValueError(f"write the H of {name} down here once more")
     n = len(q) // 2
@@ -45,6 +47,25 @@ def hamiltonian(name, q, p, params, lib=np):
         for j in range(i + 1, n):
             distance = lib.sqrt((q[2 * i] - q[2 * j]) ** 2 + (q[2 * i + 1] - q[2 * j + 1]) ** 2)
             total = total - G * m[i] * m[j] / distance
+    return total
+
+
+def _lennard_jones(q, p, params, lib):
+    n = len(q) // 2
+    m, epsilon, side = params[:n], params[n], params[n + 1]
+    cutoff = 4 if side >= 8 else side / 2
+    total = sum((p[2 * i] ** 2 + p[2 * i + 1] ** 2) / (2 * m[i]) for i in range(n))
+    for i in range(n):
+        for j in range(i + 1, n):
+            x, y = q[2 * i] - q[2 * j], q[2 * i + 1] - q[2 * j + 1]
+            x = x - round(float(x.real) / float(side)) * side  # the nearest image
+            y = y - round(float(y.real) / float(side)) * side
+            r2 = x**2 + y**2
+            r = lib.sqrt(r2)
+            if r.real >= cutoff:
+                continue
+            end = lib.exp(-((5 * r / (4 * cutoff)) ** 16))
+            total = total + 4 * epsilon * (r**-12 - r**-6) * end
     return total
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from physim import integrators
-from physim.accuracy.studies import DT, FRAMES, States, drawn, trajectories
+from physim.accuracy.studies import DT, FRAMES, States, drawn, energy_error, trajectories
+from physim.drawing import canvas
 from physim.integrators import rollout
 from physim.integrators.integrator import Integrator
 from physim.systems.positions import positions
@@ -110,9 +111,9 @@ class Worst:
 
     Attributes:
         trajectories: How many were looked at.
-        energy: Worst |H/H₀ − 1| over the frames.
+        energy: Worst `studies.energy_error` over the frames.
         momentum: Worst change of the total momentum of several bodies in the plane; else None.
-        spin: Worst change of their total angular momentum; else None.
+        spin: Worst change of their total angular momentum; None in a box, which has directions.
         ellipse: Worst change of the Laplace–Runge–Lenz vector; None but for two bodies.
         closest: Smallest distance of two bodies at a frame; None for a single body.
     """
@@ -143,21 +144,21 @@ def worst(system: System, n: int, paper: bool) -> Worst:
     momentum = spin = ellipse = closest = None
     if system.bodies > 1:
         xy = positions(system, q, states.params).reshape(n, FRAMES, system.bodies, 2)
-        gaps = [
-            np.hypot(*np.moveaxis(xy[:, :, i] - xy[:, :, j], -1, 0)).min()
-            for i in range(system.bodies)
-            for j in range(i)
-        ]
-        closest = float(np.min(gaps))
-    if "G" in system.columns and system.bodies > 1:  # nothing but the bodies attracts them
+        apart = [xy[:, :, i] - xy[:, :, j] for i in range(system.bodies) for j in range(i)]
+        if side := canvas.box_side(system, states.params):
+            apart = [each - side * np.round(each / side) for each in apart]
+        closest = float(np.min([np.hypot(*np.moveaxis(each, -1, 0)).min() for each in apart]))
+    alone = system.bodies > 1 and ("G" in system.columns or system.box)
+    if alone:  # nothing but the bodies attracts them
         total = p.reshape(n, FRAMES, system.bodies, 2).sum(axis=2)
         momentum = float(abs(total - total[:, :1]).max())
+    if alone and not system.box:
         turning = (q[..., ::2] * p[..., 1::2] - q[..., 1::2] * p[..., ::2]).sum(axis=2)
         spin = float(abs(turning - turning[:, :1]).max())
     if "G" in system.columns and system.bodies == 2:
         vector = laplace_runge_lenz(q, p, states.params)
         ellipse = float(abs(vector - vector[:, :1]).max())
-    error = rollout.energy_error(energy).max() if ok.all() else float("nan")
+    error = energy_error(system, states, energy).max() if ok.all() else float("nan")
     return Worst(n, float(error), momentum, spin, ellipse, closest)
 
 

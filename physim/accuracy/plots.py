@@ -75,8 +75,10 @@ def _orders(plt: Any, full: bool) -> Any:
         axis.set_title(system.name)
         axis.set_ylim(1e-16, 10)
         axis.axhspan(1e-16, studies.ROUNDING, color="0.93", lw=0)
-    for axis in axes[-1]:
-        axis.set_xlabel("step")
+    for k, axis in enumerate(axes.flat):
+        axis.set_visible(k < len(known))
+        if k + 3 >= len(known):
+            axis.set_xlabel("step")
     for axis in axes[:, 0]:
         axis.set_ylabel("largest error in a coordinate")
     labels = [f"{name} ({integrators.find(name).order})" for name in handles]

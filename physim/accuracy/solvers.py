@@ -68,7 +68,8 @@ def taylor_difference(system: System, states: States, frames: tuple[int, ...]) -
         return float("nan")
     d, differences = system.dimension, []
     # The same lines of Python, with mpmath's functions in place of NumPy's.
-    energy = FunctionType(system.hamiltonian.python.__code__, {"np": mpmath.mp})
+    python = system.hamiltonian.python
+    energy = FunctionType(python.__code__, {**python.__globals__, "np": mpmath.mp})
     with mpmath.workdps(22):
         h = mpmath.mpf(10) ** -22
         for i, row in enumerate(states.params):

@@ -32,7 +32,7 @@ def family_front_matter(family: str, names: Iterable[str]) -> str:
 
 
 def equations(names: Iterable[str]) -> str:
-    """The Hamiltonians behind some recipes, each once.
+    """The Hamiltonians behind some recipes, each once for every number of bodies.
 
     Arguments:
         names: Recipes, such as `hgn/two_body`.
@@ -44,9 +44,11 @@ def equations(names: Iterable[str]) -> str:
         >>> print(equations(["hgn/mass_spring"]), end="")
         - `mass_spring`, a mass on a spring: H = p²/(2m) + k q²/2
     """
-    systems = {recipe.system: recipe.find_system() for recipe in map(Recipe.of, map(load, names))}
+    recipes = [Recipe.of(load(name)) for name in names]
+    systems = {(recipe.system, recipe.bodies): recipe.find_system() for recipe in recipes}
     return "".join(
-        f"- `{name}`, {system.summary}: H = {system.formula}\n" for name, system in systems.items()
+        f"- `{system.name}`, {system.summary}: H = {system.formula}\n"
+        for system in systems.values()
     )
 
 

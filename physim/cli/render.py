@@ -83,7 +83,9 @@ def _complete_recipe(
     help="Equal steps per frame; adaptive integrators take at least as many.  [default: 1]",
 )
 @click.option("--friction", type=float, help="c in dp/dt = −∂H/∂q − c ∂H/∂p.  [default: 0]")
-@click.option("--bodies", type=int, help="Number of bodies in n_body, 2 … 8.  [default: 4]")
+@click.option(
+    "--bodies", type=int, help="Number of bodies in n_body or lennard_jones.  [default: 4]"
+)
 @click.option("--sampler", help="How initial states are drawn.  [default: the system's first]")
 @click.option("--style", help="See `physim systems --styles`.  [default: hgn]")
 @click.option(

@@ -39,12 +39,13 @@ def command(name: str | None, integrators: bool, styles: bool, list_recipes: boo
 
 
 def _systems(name: str | None) -> None:
-    from physim.systems import BODIES, SYSTEMS, find
+    from physim.systems import SYSTEMS, choice_of_bodies, find
 
     for each in [name] if name else list(SYSTEMS):
         system = find(each)
         click.secho(system.name, bold=True)
-        chosen = f"; {BODIES[0]} … {BODIES[-1]} with --bodies" * (SYSTEMS[each][1] == 0)
+        choice = choice_of_bodies(each)
+        chosen = f"; {choice[0]} … {choice[-1]} with --bodies" if choice else ""
         click.echo(f"  {system.summary}{chosen}")
         click.echo(click.wrap_text(system.formula, 98, "  H = ", "      "))
         click.echo(f"  integrator: {system.default_integrator} by default\n")

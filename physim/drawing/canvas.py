@@ -1,11 +1,13 @@
-"""The edge of the canvas: who leaves the picture, and where the picture is put."""
+"""The edge of the canvas: who leaves the picture, where it is put, and a world without an edge."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import types
 
+from physim.errors import RecipeError
 from physim.fields import CUBE, MATRIX, kernel
+from physim.systems.system import System
 
 OFFSET_RANGE = 0.4
 """Where the canvas is placed at random, its half-width grows by this share, and its centre is
@@ -58,3 +60,56 @@ def outside(
     centre = np.zeros((len(xy), 2)) if offset is None else offset
     _leave(xy, radii, float(half_width), float(margin), centre, found)
     return found
+
+
+def box_side(system: System, params: np.ndarray) -> float | None:
+    """Side of the periodic box that is the canvas; None where the world has no box.
+
+    Arguments:
+        system: Whose world.
+        params: Rows of parameters, (n, n_params).
+
+    Raises:
+        RecipeError: The rows have boxes of different sizes.
+    """
+    if not system.box:
+        return None
+    sides = params[:, system.columns[system.box]]
+    if sides.min() != sides.max():
+        raise RecipeError(
+            f"params.{system.box}: got {sides.min():g} … {sides.max():g}, expected one side for "
+            "all, as the canvas is the box"
+        )
+    return float(sides[0, 0])
+
+
+def images(
+    system: System, params: np.ndarray, xy: np.ndarray, radii: np.ndarray, colours: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is drawn: the bodies and, in a periodic box, their images across the nearest sides.
+
+    Arguments:
+        system: Whose bodies.
+        params: Rows of parameters, (n, n_params).
+        xy: Centres in the world, (n, frames, 2 bodies), those in a box within it.
+        radii: Radii in the world, (n, bodies).
+        colours: Red, green, blue in 0…1, (n, bodies, 3).
+
+    Returns:
+        The three, with four times as many bodies if there is a box: each followed by its images.
+
+    Raises:
+        RecipeError: The rows have boxes of different sizes.
+    """
+    side = box_side(system, params) if len(params) else None
+    if side is None:
+        return xy, radii, colours
+    n, frames, bodies = *xy.shape[:2], system.bodies
+    place = xy.reshape(n, frames, bodies, 1, 2)
+    across = np.where(place < 0, side, -side)
+    moves = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+    return (
+        np.ascontiguousarray((place + across * moves).reshape(n, frames, 8 * bodies)),
+        np.repeat(radii, 4, axis=1),
+        np.repeat(colours, 4, axis=1),
+    )

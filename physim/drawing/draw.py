@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from physim.drawing import find
+from physim.drawing import canvas, find
 from physim.drawing.style import HIGHEST_RESOLUTION, LOWEST_RESOLUTION, Style
 from physim.errors import RecipeError
 from physim.systems.positions import positions
@@ -33,7 +33,8 @@ def draw(
 
     Arguments:
         system: A system or its name.
-        q: Coordinates, (..., d); `n_body` has as many bodies as are given, 2 to 8.
+        q: Coordinates, (..., d); `n_body` and `lennard_jones` have as many bodies as
+            are given.
         params: Physical constants as in `simulate`: for all states, or for each of the first axis.
         style: `hgn`, `dm`, or a style of your own.
         resolution: Side in pixels, 8 to 1024.
@@ -42,7 +43,8 @@ def draw(
         radii: Of the discs, in the units of length of the world, not in pixels: a number, or one
             for each body; the style's own, which grow with the masses, if left out. A pixel is
             2 half_width / resolution wide.
-        half_width: Half the width of the canvas in the same units; the style's own if left out.
+        half_width: Half the width of the canvas in the same units; the style's own if left out;
+            at most the box, in a periodic one.
 
     Returns:
         (..., resolution, resolution, 3) uint8, row 0 at the top.
@@ -78,12 +80,21 @@ def draw(
     side = whole("resolution", resolution, LOWEST_RESOLUTION, HIGHEST_RESOLUTION, expected)
     constants = rows(system, params)
     xy = positions(system, groups(system, "q", states, len(constants)), constants)
+    side_of_box = canvas.box_side(system, constants)
+    if half_width is None and side_of_box is not None:
+        half_width = side_of_box / 2
     if half_width is None:
         largest = {symbol: float(constants[:, at].max()) for symbol, at in system.columns.items()}
         for setting in system.samplers[0].settings:
             largest.setdefault(setting.symbol, setting.default.high)
         half_width = style.half_width(system, largest)
-    wide = number("half_width", half_width, 0, sys.float_info.max, "a finite number above 0")
+    most, expected = sys.float_info.max, "a finite number above 0"
+    if side_of_box is not None:
+        most, expected = (
+            side_of_box / 2,
+            f"a number above 0, at most half the box, {side_of_box / 2:g}",
+        )
+    wide = number("half_width", half_width, 0, most, expected)
     n, bodies = len(constants), system.bodies
     palette = style.colours(bodies)
     if colors is not None:
@@ -95,14 +106,8 @@ def draw(
     if radii is not None:
         sizes = np.full((n, bodies), _radii(radii, bodies))
     image = np.empty((n, xy.shape[1], side, side, 3), dtype=np.uint8)
-    style.draw(
-        xy,
-        np.ascontiguousarray(sizes),
-        np.tile(palette, (n, 1, 1)),
-        wide,
-        np.zeros((n, 2)),
-        image,
-    )
+    discs = xy, np.ascontiguousarray(sizes), np.tile(palette, (n, 1, 1))
+    style.draw(*canvas.images(system, constants, *discs), wide, np.zeros((n, 2)), image)
     return image.reshape(*states.shape[:-1], side, side, 3)
 
 

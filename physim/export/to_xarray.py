@@ -90,8 +90,8 @@ def _pixel_centres(settings: dict[str, Any], side: int) -> np.ndarray | None:
 
 def _coordinate_names(d: int, dataset: Dataset) -> list[str]:
     """x1, y1, x2, … for bodies in the plane, else q1, q2, …."""
-    gravity = str(dataset.settings.get("system", "")).endswith("body")
-    if gravity and d % 2 == 0:
+    name = str(dataset.settings.get("system", ""))
+    if d % 2 == 0 and (name.endswith("body") or name == "lennard_jones"):
         return [f"{axis}{body + 1}" for body in range(d // 2) for axis in "xy"]
     return [f"q{i + 1}" for i in range(d)]
 

@@ -45,7 +45,7 @@ class Recipe(BaseModel):
     Attributes:
         name: Name of the data set.
         system: Name of the system.
-        bodies: Number of bodies, if the system has a choice (`n_body`).
+        bodies: Number of bodies, if the system has a choice (`n_body`, `lennard_jones`).
         n: Trajectories of the training split.
         n_test: Trajectories of the test split.
         seed: Seed of all random numbers.
@@ -73,7 +73,7 @@ class Recipe(BaseModel):
 
     name: Annotated[str, Field(max_length=200, pattern=r"^(\w[\w.+ -]*(/\w[\w.+ -]*)*)?$")] = ""
     system: str
-    bodies: Annotated[int, Field(ge=2, le=8)] | None = None
+    bodies: int | None = None
     n: Annotated[int, Field(ge=1, le=10**9)] = 50_000
     n_test: Annotated[int, Field(ge=0, le=10**9)] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
@@ -255,6 +255,25 @@ class Recipe(BaseModel):
                 f"expected at most {MAX_TRAJECTORY_BYTES // 2**20} MiB of pixels per trajectory"
             )
 
+    def _half_box(self, system: System, parameters: Mapping[str, Any]) -> float:
+        """Half the side of the periodic box, which is the canvas."""
+        parameter = next(each for each in system.parameters if each.symbol == system.box)
+        (side,) = tables.components(parameter, parameters[system.box], "parameters")
+        if side.low != side.high:
+            raise RecipeError(
+                f"parameters.{system.box}: got {side}, expected a number, as the canvas is the box"
+            )
+        if self.half_width not in (None, side.low / 2):
+            raise RecipeError(
+                f"half_width: got {self.half_width:g}, but the canvas of {system.name} is the "
+                f"box, half of which is {side.low / 2:g}; expected another {system.box}"
+            )
+        if self.canvas_offset:
+            raise RecipeError(
+                f"canvas_offset: got true, but the canvas of {system.name} is the box"
+            )
+        return side.low / 2
+
     def _filled(self) -> Recipe:
         self._check_size()
         system = systems.find(self.system, self.bodies)
@@ -269,6 +288,8 @@ class Recipe(BaseModel):
         sampler = system.sampler(name)
         initial = tables.filled(initial, sampler.settings, "initial")
         half_width = self.half_width
+        if system.box:
+            half_width = self._half_box(system, parameters)
         if half_width is None:
             upper = {key: tables.highest(value) for key, value in (parameters | initial).items()}
             half_width = style.half_width(system, upper)

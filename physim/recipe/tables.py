@@ -99,8 +99,11 @@ def _distribution(parameter: Parameter, value: Any, path: str) -> Distribution:
         raise RecipeError(
             f"{path}: got {found.low:g}, expected a number above 0 ({parameter.meaning})"
         )
-    if found.low < 0:
-        raise RecipeError(f"{path}: got {found.low:g}, expected 0 or more ({parameter.meaning})")
+    if found.low < parameter.least:
+        raise RecipeError(
+            f"{path}: got {found.low:g}, expected {parameter.least:g} or more "
+            f"({parameter.meaning})"
+        )
     if found.law == "log_uniform" and found.low <= 0:
         raise RecipeError(f"{path}.log_uniform: got {found.low:g}, expected a number above 0")
     return found

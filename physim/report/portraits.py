@@ -209,6 +209,8 @@ def _orbits(dataset: Dataset, split: str) -> str:
     params = dataset.params(split, slice(0, n))
     xy = positions(system, rows["q"], params)
     edge = 1.15 * float(np.abs(xy).max())
+    side = drawing.canvas.box_side(system, params)
+    reach = np.inf if side is None else side / 2 / (2 * edge)
     colours = np.repeat(style.colours(system.bodies)[None], n, axis=0)
     if "color" in rows:
         colours = drawing.palette.hue_wheel(dataset.recipe.colors)[rows["color"]]
@@ -218,8 +220,11 @@ def _orbits(dataset: Dataset, split: str) -> str:
         for b in range(system.bodies):
             path = xy[k, :, 2 * b : 2 * b + 2] / (2 * edge)
             places = 100 * np.stack([0.5 + path[:, 0], 0.5 - path[:, 1]], axis=-1)
+            # where a body leaves a periodic box, it enters it on the other side
+            jumps = np.flatnonzero((np.abs(np.diff(path, axis=0)) > reach).any(axis=1)) + 1
             colour = "rgb(" + " ".join(f"{255 * c:.0f}" for c in colours[k, b]) + ")"
-            parts.append(svg.line(places, "path", f"stroke:{colour}"))
+            for piece in np.split(places, jumps):
+                parts.append(svg.line(piece, "path", f"stroke:{colour}"))
             parts.append(svg.dots(places[1:-1], 0.65, "sample", f"fill:{colour}"))
             parts.append(svg.dots(places[:1], 1.8, "begin", f"stroke:{colour}"))
             parts.append(svg.dots(places[-1:], 2.6, "end", f"fill:{colour}"))

@@ -16,29 +16,38 @@ if TYPE_CHECKING:
 
     from physim.systems.system import System
 
-SYSTEMS: dict[str, tuple[str, int | None]] = {
+SYSTEMS: dict[str, tuple[str, int | range | None]] = {
     "mass_spring": ("physim.systems.mass_spring", None),
     "pendulum": ("physim.systems.pendulum", None),
     "double_pendulum": ("physim.systems.double_pendulum", None),
     "two_body": ("physim.systems.gravity", 2),
     "three_body": ("physim.systems.gravity", 3),
-    "n_body": ("physim.systems.gravity", 0),
+    "n_body": ("physim.systems.gravity", range(2, 9)),
+    "lennard_jones": ("physim.systems.lennard_jones", range(2, 17)),
 }
-"""Name to (module, number of bodies): None where no system of the file has a choice, 0 where one
-chooses."""
-
-BODIES = range(2, 9)
-"""How many bodies `n_body` may have."""
+"""Name to (module, number of bodies): None where the module has one `SYSTEM`; else its
+`of_bodies` makes one of a number of bodies, which is fixed, or chosen from a range."""
 
 DEFAULT_BODIES = 4
-"""How many `n_body` has where nothing is said."""
+"""How many bodies there are where there is a choice and nothing is said."""
+
+
+def choice_of_bodies(name: str) -> range:
+    """How many bodies a system may have, if one can choose; empty if not."""
+    bodies = SYSTEMS[name][1] if name in SYSTEMS else None
+    return bodies if isinstance(bodies, range) else range(0)
+
+
+def with_choice_of_bodies() -> str:
+    """The systems with a choice, in words."""
+    chosen = {name: choice_of_bodies(name) for name in SYSTEMS}
+    return ", ".join(f"{name} {all_[0]} … {all_[-1]}" for name, all_ in chosen.items() if all_)
 
 
 def bodies_of(name: str, numbers: int) -> int | None:
     """Number of bodies in a state with that many positions, if the system has a choice."""
     bodies, rest = divmod(numbers, 2)
-    chosen = SYSTEMS.get(name, ("", None))[1] == 0 and not rest and bodies in BODIES
-    return bodies if chosen else None
+    return bodies if not rest and bodies in choice_of_bodies(name) else None
 
 
 def of_states(name: str, states: np.ndarray) -> System:
@@ -60,7 +69,7 @@ def find(name: str, bodies: int | None = None) -> System:
 
     Arguments:
         name: One of `SYSTEMS`.
-        bodies: Number of bodies, 2 to 8, for `n_body`; 4 where left out.
+        bodies: Number of bodies, where the system has a choice; 4 if left out.
 
     Returns:
         The system; the same object every time.
@@ -71,22 +80,24 @@ def find(name: str, bodies: int | None = None) -> System:
     Example:
         >>> find("three_body").bodies
         3
+        >>> find("n_body", 6).bodies
+        6
     """
     if name not in SYSTEMS:
         raise RecipeError(unknown("system", str(name), SYSTEMS))
     module, own = SYSTEMS[name]
-    if own == 0:
-        own = DEFAULT_BODIES if bodies is None else bodies
-        if own not in BODIES:
-            raise RecipeError(f"bodies: got {bodies}, expected {BODIES[0]} … {BODIES[-1]}")
-        return import_module(module).n_body(name, own)
+    if isinstance(own, range):
+        number = DEFAULT_BODIES if bodies is None else bodies
+        if number not in own:
+            raise RecipeError(f"bodies: got {bodies}, expected {own[0]} … {own[-1]} for {name}")
+        return import_module(module).of_bodies(name, number)
     if own is not None:
-        system = import_module(module).n_body(name, own)
+        system = import_module(module).of_bodies(name, own)
     else:
         system = import_module(module).SYSTEM
     if bodies not in (None, system.bodies):
         raise RecipeError(
-            f"bodies: got {bodies}, but {name} always has {system.bodies}; only n_body takes "
-            f"{BODIES[0]} … {BODIES[-1]}"
+            f"bodies: got {bodies}, but {name} always has {system.bodies}; a choice have "
+            f"{with_choice_of_bodies()}"
         )
     return system

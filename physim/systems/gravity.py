@@ -302,7 +302,7 @@ def dm_half_width(largest: Mapping[str, float]) -> float:
 
 
 @cache
-def n_body(name: str, bodies: int) -> System:
+def of_bodies(name: str, bodies: int) -> System:
     """The system with a given number of bodies.
 
     Arguments:

@@ -53,6 +53,7 @@ class Parameter:
         paper: Its value in the HGN paper.
         components: How many independent values there are, such as one mass per body.
         positive: Whether it must be above zero (else: zero or more).
+        least: Smallest value in a data set, where the sampler cannot do with less.
     """
 
     symbol: str
@@ -61,3 +62,4 @@ class Parameter:
     paper: Distribution
     components: int = 1
     positive: bool = True
+    least: float = 0.0

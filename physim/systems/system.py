@@ -58,6 +58,9 @@ class System:
             parameter and each setting of the sampler can take.
         default_integrator: The most accurate one that keeps rendering fast.
         closed_form: Compiled `fields.CLOSED_FORM`, or None.
+        box: Symbol of the parameter that is the side of a box around the origin in which the world
+            repeats itself, and to which `positions` brings the bodies back; the canvas is the box.
+            Empty where the plane has no end.
         coordinates: A name and a unit for each kind of coordinate, for tables and axes.
         reference: Where it is described.
     """
@@ -79,6 +82,7 @@ class System:
     dm_half_width: Callable[[Mapping[str, float]], float]
     default_integrator: str
     closed_form: Kernel | None = None
+    box: str = ""
     coordinates: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
 

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+import physim
 from hgn_train import metrics
+from hgn_train.data import open_source
+from hgn_train.truth import observed
 
 
 def test_valid_prediction_time_counts_to_the_first_bad_frame():
@@ -149,3 +152,18 @@ def test_nearest_distance_is_zero_for_what_is_there():
     images = rng.random((600, 12))  # of more than two blocks
     slow = ((images[:, None] - real) ** 2).mean(2).min(1)
     assert metrics.nearest_distances(images, real) == pytest.approx(slow)
+
+
+def test_what_frames_cannot_show_is_not_asked_of_a_latent_state(tmp_path):
+    """Turns of a pendulum, and boxes that an atom has passed."""
+    for system, period in (("pendulum", 2 * np.pi), ("lennard_jones", 7.0)):
+        given = {"parameters": {"L": period}} if system == "lennard_jones" else {}
+        physim.render(
+            system=system, n=2, n_test=1, frames=4, resolution=8, out=tmp_path / system, **given
+        )
+        source = open_source(tmp_path / system)
+        q, p = source.dataset.train.q[:], source.dataset.train.p[:]
+        here, there = (observed(source, x, p) for x in (q, q + 3 * period))
+        assert here.shape[-1] == 3 * q.shape[-1]
+        np.testing.assert_allclose(here, there, atol=1e-12)
+        assert abs(here - observed(source, q + period / 2, p)).max() > 0.5
