@@ -33,6 +33,7 @@ from functools import cache
 import numpy as np
 
 from physim.fields import ENERGY, FIELD, POSITIONS, SAMPLER, kernel, subroutine
+from physim.systems import gravity
 from physim.systems.parameters import Parameter, fixed, uniform
 from physim.systems.system import Sampler, System
 
@@ -105,14 +106,6 @@ def _slopes(q, params, out):
 def dh_dq(q, p, params, out):
     """∂H/∂q_i = Σ_j ∂V(r_ij)/∂q_i."""
     _slopes(q, params, out)
-
-
-@kernel(FIELD)
-def dh_dp(q, p, params, out):
-    """∂H/∂p_i = p_i/m_i."""
-    for i in range(q.size // 2):
-        out[2 * i] = p[2 * i] / params[i]
-        out[2 * i + 1] = p[2 * i + 1] / params[i]
 
 
 @kernel(POSITIONS)
@@ -219,7 +212,7 @@ def of_bodies(name: str, bodies: int) -> System:
         ),
         hamiltonian=hamiltonian,
         dh_dq=dh_dq,
-        dh_dp=dh_dp,
+        dh_dp=gravity.dh_dp,  # p_i/m_i, masses first here too
         separable=True,
         positions=positions,
         half_width=side.low / 2,
