@@ -166,8 +166,9 @@ def test_symplectic_methods_preserve_the_symplectic_form(method, system):
     assert defect(method, system, GENTLE[system.name]) < 1e-10
     if method.separable_only or method.advance is None:
         params, q0, p0 = drawn(system, 4)
+        dt = 0.005 if system.box else 0.1  # atoms collide faster than other bodies move
         for i in range(4):
-            assert defect(method, system, (q0[i], p0[i], params[i])) < 1e-10
+            assert defect(method, system, (q0[i], p0[i], params[i]), dt) < 1e-10
 
 
 @pytest.mark.parametrize("name", ["euler", "rk4"])
