@@ -24,7 +24,7 @@ def observed(source: Source, q: np.ndarray, p: np.ndarray) -> np.ndarray:
     """
     system = source.dataset.system
     if system.box:
-        q = 2 * np.pi / source.dataset.recipe.parameters[system.box] * q
+        q = np.pi / source.dataset.recipe.half_width * q  # the canvas is the box
     if system.box or system.coordinates.get("q", "").startswith("angle"):
         return np.concatenate([np.sin(q), np.cos(q), p], -1)
     return np.concatenate([q, p], -1)

@@ -92,7 +92,7 @@ def out_of_sight(dataset: Dataset, name: str, most: int | None = None) -> dict[s
         RecipeError: The recipe of the data set is not valid.
     """
     split, found = dataset.split(name), {"trajectories": 0, "frames": 0}
-    if "q_drawn" not in split or dataset.system.box:
+    if "q_drawn" not in split:
         return found
     recipe, system, style = dataset.recipe, dataset.system, drawing.find(dataset.recipe.style)
     stop = len(split) if most is None else min(most, len(split))

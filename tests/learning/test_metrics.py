@@ -157,7 +157,11 @@ def test_nearest_distance_is_zero_for_what_is_there():
 def test_what_frames_cannot_show_is_not_asked_of_a_latent_state(tmp_path):
     """Turns of a pendulum, and boxes that an atom has passed."""
     for system, period in (("pendulum", 2 * np.pi), ("lennard_jones", 7.0)):
-        given = {"parameters": {"L": period}} if system == "lennard_jones" else {}
+        given = (
+            {"parameters": {"L": {"uniform": [period, period]}}}
+            if system == "lennard_jones"
+            else {}
+        )
         physim.render(
             system=system, n=2, n_test=1, frames=4, resolution=8, out=tmp_path / system, **given
         )
