@@ -152,6 +152,8 @@ def readout(
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
     linear = make_pipeline(StandardScaler(), Ridge(1e-3))
+    # the coordinates of maps are too collinear for float32
+    latent, latent_test = latent.astype(np.float64), latent_test.astype(np.float64)
     components = min(32, *latent.shape)
     quadratic = make_pipeline(
         StandardScaler(), PCA(components, whiten=True), PolynomialFeatures(2), Ridge(1.0)
@@ -219,10 +221,8 @@ def symetric(
             break
         terms = PolynomialFeatures(candidate, include_bias=False).fit(flat_x)
         features = terms.transform(flat_x)
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # a strength that does not converge scores badly by itself
+        with warnings.catch_warnings():  # a strength that does not converge scores badly by itself
+            warnings.simplefilter("ignore")
             search = GridSearchCV(
                 Lasso(max_iter=1000),
                 {"alpha": np.logspace(-4, -0.5, 10)},

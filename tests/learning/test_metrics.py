@@ -1,5 +1,7 @@
 """Measures, on cases whose value is known."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,19 @@ def test_readout_of_fewer_rows_than_numbers_in_a_state():
     found = metrics.readout(latent, latent[:, :2], latent, latent[:, :2])
     assert found.linear == pytest.approx(1, abs=1e-3)
     assert found.quadratic > 0.9
+
+
+def test_readout_of_collinear_coordinates_in_float32_is_that_of_one_of_them():
+    """As in maps, whose neighbouring pixels say the same."""
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(300, 2)).astype(np.float32)
+    maps = np.repeat(latent, 40, axis=1) * (1 + 1e-6 * rng.normal(size=80)).astype(np.float32)
+    maps += 1e-5 * rng.normal(size=maps.shape).astype(np.float32)
+    state = latent @ rng.normal(size=(2, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = metrics.readout(maps[:200], state[:200], maps[200:], state[200:])
+    assert found.linear > 0.999
 
 
 def test_readout_of_states_that_are_not_finite_is_none():
