@@ -39,8 +39,10 @@ def command(name: str | None, integrators: bool, styles: bool, list_recipes: boo
 
 
 def _systems(name: str | None) -> None:
+    from physim.recipe import recipes
     from physim.systems import SYSTEMS, choice_of_bodies, find
 
+    of_the_paper = [recipe.removeprefix("hgn/") for recipe in recipes()]
     for each in [name] if name else list(SYSTEMS):
         system = find(each)
         click.secho(system.name, bold=True)
@@ -49,16 +51,17 @@ def _systems(name: str | None) -> None:
         click.echo(f"  {system.summary}{chosen}")
         click.echo(click.wrap_text(system.formula, 98, "  H = ", "      "))
         click.echo(f"  integrator: {system.default_integrator} by default\n")
-        _table(system.parameters)
+        fixed = "in hgn/*" if each in of_the_paper else "if fixed"
+        _table(system.parameters, fixed)
         for number, sampler in enumerate(system.samplers):
             which = ", by default" if number == 0 and len(system.samplers) > 1 else ""
             text = f"{sampler.name}{which}: {sampler.summary}"
             click.echo(click.wrap_text(text, 98, "  sampler ", "      "))
-            _table(sampler.settings)
+            _table(sampler.settings, fixed)
 
 
-def _table(parameters: tuple[Parameter, ...]) -> None:
-    rows = [("", "default", "in hgn/*", "")]
+def _table(parameters: tuple[Parameter, ...], fixed: str) -> None:
+    rows = [("", "default", fixed, "")]
     for parameter in parameters:
         row = (parameter.symbol, str(parameter.default), str(parameter.paper), parameter.meaning)
         rows.append(row)
