@@ -37,5 +37,8 @@ def seed_of(purpose: Purpose, *numbers: int) -> int:
         >>> seed_of(Purpose.ORDER, 7, 0) == seed_of(Purpose.NOISE, 7, 0)
         False
     """
-    sequence = np.random.SeedSequence(numbers, spawn_key=(purpose,))
+    # NumPy splits numbers into words of 32 bits and joins them: 2³² + 1, 0 would be 1, 1
+    low = tuple(number & 0xFFFFFFFF for number in numbers)
+    high = tuple(number >> 32 for number in numbers)
+    sequence = np.random.SeedSequence(low, spawn_key=(purpose, *(high if any(high) else ())))
     return int(sequence.generate_state(1, np.uint64)[0]) >> 1

@@ -21,8 +21,19 @@ def test_no_two_are_the_same():
     assert len(set(drawn)) == len(drawn) == 4 + 3 * 4 * 40
 
 
-def test_none_is_beyond_what_pytorch_takes():
-    assert all(0 <= seed_of(Purpose.NOISE, 2**62, step) < 2**63 for step in range(1000))
+@pytest.mark.parametrize("far", [2**32, 5 * 2**32, 2**62])
+def test_seeds_beyond_32_bits_share_nothing_with_small_ones(far):
+    """Their halves are no seed and update of their own: far + 1 = (1, far / 2³²) of 32 bits."""
+    near = list(itertools.product(range(8), range(8)))
+    numbers = near + [(far + seed, step) for seed, step in near]
+    drawn = [seed_of(Purpose.NOISE, *each) for each in numbers]
+    assert len(set(drawn)) == len(drawn) == 128
+
+
+def test_seeds_fill_what_pytorch_takes():
+    drawn = [seed_of(Purpose.NOISE, 2**62, step) for step in range(1000)]
+    assert min(drawn) >= 0
+    assert 2**62 < max(drawn) < 2**63  # below the middle a thousand are by a chance of 2⁻¹⁰⁰⁰
 
 
 @pytest.mark.parametrize(
