@@ -91,10 +91,10 @@ def test_rollout_is_symplectic(one, separable):
     assert (jacobian - torch.eye(4)).abs().max() > 0.1  # it does move
 
 
-@pytest.mark.parametrize("name", ["euler", "rk4"])
-def test_what_is_not_symplectic_says_so(name):
+@pytest.mark.parametrize("one", [o for o in INTEGRATORS.values() if not o.symplectic], ids=named)
+def test_what_is_not_symplectic_says_so(one):
     def flow(s):
-        q, p = rollout(INTEGRATORS[name], Pendulum(), s[None, :1], s[None, 1:], 0.5, 4)
+        q, p = rollout(one, Pendulum(), s[None, :1], s[None, 1:], 0.5, 4)
         return torch.cat([q[0, -1], p[0, -1]])
 
     jacobian = torch.autograd.functional.jacobian(flow, torch.tensor([1.0, 0.5]).double())
@@ -109,6 +109,40 @@ def test_forward_then_backward_returns(one):
     assert (back_q[:, -1] - q).abs().max() < 1e-12
     assert (back_p[:, -1] - p).abs().max() < 1e-12
     assert (qs[:, -1] - q).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("one", [o for o in INTEGRATORS.values() if not o.reversible], ids=named)
+def test_what_is_not_reversible_says_so(one):
+    q, p = state()
+    qs, ps = rollout(one, Pendulum(), q, p, 0.5, 4)
+    back, _ = rollout(one, Pendulum(), qs[:, -1], ps[:, -1], -0.5, 4)
+    assert (back[:, -1] - q).abs().max() > 1e-7
+
+
+def test_symplectic_euler_kicks_first():
+    q, p = state()
+    qs, ps = rollout(INTEGRATORS["symplectic_euler"], Pendulum(), q, p, 0.3, 1)
+    kicked = p - 0.3 * torch.sin(q)
+    torch.testing.assert_close(ps[:, 1], kicked, rtol=1e-15, atol=0)
+    torch.testing.assert_close(qs[:, 1], q + 0.3 * kicked, rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize(("name", "drifts"), [("leapfrog", 1), ("yoshida4", 3)])
+def test_two_kicks_without_a_drift_between_share_a_slope(name, drifts):
+    """So that a step needs as many of V as of T, and one more at the start of a rollout."""
+    asked, steps = [], 5
+
+    class Counted(Pendulum):
+        def dq(self, q, p):
+            asked.append("dq")
+            return super().dq(q, p)
+
+        def dp(self, q, p):
+            asked.append("dp")
+            return super().dp(q, p)
+
+    rollout(INTEGRATORS[name], Counted(), *state(), 0.2, steps)
+    assert (asked.count("dq"), asked.count("dp")) == (drifts * steps + 1, drifts * steps)
 
 
 @pytest.mark.parametrize("name", ["leapfrog", "implicit_midpoint"])
@@ -143,6 +177,17 @@ def test_dt_may_differ_between_trajectories():
     assert (qs[0] - qs[1]).abs().max() > 0.01
 
 
+def test_dt_may_differ_between_trajectories_of_maps():
+    leapfrog = INTEGRATORS["leapfrog"]
+    q, p = torch.randn(2, 2, 3, 4, 4, dtype=torch.float64)
+    dt = torch.tensor([0.1, -0.2], dtype=torch.float64)
+    qs, ps = rollout(leapfrog, Pendulum(), q, p, dt, 2, 1)
+    for row, own in enumerate(dt.tolist()):
+        alone = rollout(leapfrog, Pendulum(), q[row : row + 1], p[row : row + 1], own, 2, 1)
+        torch.testing.assert_close(qs[row], alone[0][0], rtol=0, atol=1e-14)
+        torch.testing.assert_close(ps[row], alone[1][0], rtol=0, atol=1e-14)
+
+
 GRADIENTS = {"euler": 1, "rk4": 4, "implicit_midpoint": 8}
 """Of a joint H a step, each of both q and p."""
 
@@ -173,6 +218,8 @@ def test_rollout_refuses_what_is_wrong_for_a_joint_h(one):
     for h in (learned(separable=False), learned(separable=False).unfolded()):
         with pytest.raises(PhysimError, match=f"integrator: got '{one.name}', which needs H = T"):
             rollout(one, h, *state(), 0.2, 1)
+    with pytest.raises(PhysimError, match=r"expected one of euler, rk4, implicit_midpoint$"):
+        integrators.find(one.name, separable=False)
 
 
 def test_rollout_has_the_gradients_that_finite_differences_have():
