@@ -1,10 +1,13 @@
 """Points of files, densities and shards: what is read, how it is dealt out, what is refused."""
 
+import io
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from hgn_train import points
+from hgn_train import densities, points
 from hgn_train.models.nhf import NHFSettings
 from hgn_train.rows import Rows
 from physim.errors import PhysimError
@@ -34,6 +37,40 @@ def test_table_of_any_dimension(tmp_path, columns, head, between):
     assert found.density is None
 
 
+def test_held_out_points_of_a_file_come_from_all_of_it(tmp_path):
+    """Files are often in some order: a tenth of it at one end is another distribution."""
+    np.save(tmp_path / "some.npy", np.arange(1000.0))
+    rest = points.read(str(tmp_path / "some.npy")).rest.flatten()
+    counts, _ = np.histogram(rest, 4, (0, 1000))
+    assert counts.sum() == 100
+    assert counts.min() > 10  # 25 are expected, with a deviation of 4
+
+
+def test_a_tab_behind_a_line_separates_nothing(tmp_path):
+    (tmp_path / "some.csv").write_text("".join(f"{i},{i * i}\t\n" for i in range(30)))
+    assert points.read(str(tmp_path / "some.csv")).dimension == 2
+
+
+def test_the_last_points_are_held_out():
+    found = points.Points("some", torch.zeros(30, 1), torch.arange(10.0)[:, None])
+    for n, expected in ((3, [7, 8, 9]), (0, list(range(10))), (99, list(range(10)))):
+        rows = found.held_out(("points",), CPU, 0, n)
+        assert rows.rows(torch.arange(rows.n))["points"].flatten().tolist() == expected
+
+
+def test_a_fingerprint_is_of_both_parts_and_their_shapes():
+    x, y = torch.arange(8.0), torch.arange(4.0)
+    parts = [
+        (x.reshape(4, 2), y.reshape(2, 2)),
+        (x.reshape(4, 2), y.reshape(2, 2) + 1),
+        (x.reshape(4, 2) + 1, y.reshape(2, 2)),
+        (x.reshape(8, 1), y.reshape(4, 1)),
+    ]
+    found = [points.Points("some", *each).fingerprint for each in parts]
+    assert len(set(found)) == 4
+    assert points.Points("other", *(part.clone() for part in parts[0])).fingerprint == found[0]
+
+
 @pytest.mark.parametrize("shape", [(100,), (100, 1), (100, 5)])
 def test_array_of_any_dimension(tmp_path, shape):
     np.save(tmp_path / "some.npy", np.random.default_rng(0).normal(size=shape))
@@ -50,7 +87,18 @@ def test_parts_of_a_density_are_two_samples():
     assert torch.equal(found.first, points.read("moons").first)
 
 
-def test_initial_states_of_shards(tiny_data):
+def test_each_density_and_part_is_drawn_by_numbers_of_its_own(monkeypatch):
+    """Though both densities make the same of them here."""
+    plain = SimpleNamespace(sample=lambda n, random: torch.rand(n, 2, generator=random))
+    monkeypatch.setattr(densities, "find", lambda name: plain)
+    monkeypatch.setattr(points, "TRAIN", 50)
+    monkeypatch.setattr(points, "TEST", 50)
+    read = [points.read(name) for name in ("moons", "circle")]
+    drawn = torch.cat([part for found in read for part in (found.first, found.rest)])
+    assert len(drawn.unique(dim=0)) == 200
+
+
+def test_initial_states_of_shards(tiny_data, monkeypatch):
     import physim
 
     found = points.read(str(tiny_data))
@@ -58,6 +106,8 @@ def test_initial_states_of_shards(tiny_data):
     split = physim.open(tiny_data).test
     expected = np.concatenate([split.q[:, 0], split.p[:, 0]], 1)
     assert np.allclose(found.rest, expected, atol=1e-6)
+    monkeypatch.chdir(tiny_data)
+    assert points.read(".").system == found.system == "tiny"
 
 
 def save(name, content):
@@ -74,8 +124,16 @@ def save(name, content):
     return write
 
 
+def archive():
+    """What `numpy.savez` writes."""
+    file = io.BytesIO()
+    np.savez(file, np.zeros((30, 2)))
+    return file.getvalue()
+
+
 WRONG = {
     "text": (save("a.csv", "1,2\nx,y\n3,4\n"), "line 2, column 1: got 'x', expected a finite"),
+    "text after a gap": (save("a.csv", "1,2\n\nx,y\n"), "line 3, column 1: got 'x'"),
     "half a head": (save("a.csv", "1,y\n3,4\n"), "line 1, column 2: got 'y', expected a finite"),
     "nan": (save("a.csv", "1,2\n3,nan\n"), "line 2, column 2: got 'nan', expected a finite"),
     "ragged": (save("a.csv", "1,2\n3\n"), "line 2: got 1 numbers, expected 2"),
@@ -94,11 +152,15 @@ WRONG = {
     "empty array": (save("a.npy", b""), "not an array of numbers"),
     "no array": (save("a.npy", b"hello"), "not an array of numbers"),
     "strings": (save("a.npy", np.array(["a", "b"])), "expected floats or integers"),
+    "truths": (save("a.npy", np.array([[True, False]])), "expected floats or integers"),
+    "complex": (save("a.npy", np.array([[1j, 2.0]])), "expected floats or integers"),
+    "archive": (save("a.npy", archive()), "a.npy: not an array of numbers"),
     "objects": (save("a.npy", np.array([{}, 1], object)), "not an array of numbers"),
     "cube": (save("a.npy", np.zeros((5, 4, 3))), r"shape \(5, 4, 3\), expected \(points"),
     "nan in array": (save("a.npy", np.array([[1.0, 2], [np.nan, 0]])), "row 2, column 1: got nan"),
     "infinite": (save("a.npy", np.array([[1.0, np.inf]])), "row 1, column 2: got inf"),
     "huge": (save("a.npy", np.full((50, 2), -1e200)), "expected less than 1e30"),
+    "large": (save("a.npy", np.full((50, 2), 1e33)), "numbers up to 1e\\+33, expected less"),
     "absent": (lambda folder: str(folder / "none.csv"), "there is no file"),
     "name": (lambda folder: "cirle", r"did you mean 'circle'\?.*, a .npy or .csv file"),
 }
@@ -116,6 +178,9 @@ def test_dimension_is_taken_from_the_points(tmp_path):
     network = {}
     assert points.adapt(network, str(tmp_path / "some.csv")) == "some"
     assert network == {"dimension": 3}
+    given = {"dimension": 2}
+    points.adapt(given, str(tmp_path / "some.csv"))
+    assert given == {"dimension": 2}  # and is refused where the points are opened
     with pytest.raises(PhysimError, match="points of 3 numbers, but the model is made for 2"):
         points.open_points(str(tmp_path / "some.csv"), NHFSettings())
 
