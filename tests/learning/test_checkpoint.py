@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hgn_train import checkpoint, files, log, settings
+from hgn_train import checkpoint, files, log, resume, settings
 from hgn_train.checkpoint import Checkpoint
 from hgn_train.evaluation import results
 from hgn_train.settings import TrainSettings
@@ -60,6 +60,46 @@ def test_a_checksum_is_of_names_shapes_types_and_bytes():
     sums = [checkpoint.checksum(tensors) for tensors in (same, *others)]
     assert len(set(sums)) == len(sums)
     assert checkpoint.checksum({"a": x.clone(), "b": x[::2].clone()}) == sums[0]
+
+
+def trained():
+    """A model, its average and its optimiser after two updates; weights in another order too."""
+    model = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    average = torch.nn.Conv2d(3, 4, 3)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.randn(2, 3, 5, 5)).square().mean().backward()
+        optimizer.step()
+    return model, average, optimizer
+
+
+def test_a_training_is_restored_with_all_it_had(tmp_path):
+    torch.manual_seed(0)
+    model, average, optimizer = trained()
+    tensors = resume.snapshot(model, average, optimizer, {"loss": torch.tensor(3.0)})
+    path = tmp_path / "last.safetensors"
+    checkpoint.write(path, Checkpoint(tensors, 2))
+    others = trained()
+    saved, sums = resume.restore(path, *others)
+    assert saved.step == 2
+    assert sums == {"loss": torch.tensor(3.0)}
+    for one, other in zip((model, average), others[:2], strict=True):
+        assert all(map(torch.equal, one.parameters(), other.parameters()))
+    for weight, same in zip(model.parameters(), others[0].parameters(), strict=True):
+        before, after = optimizer.state[weight], others[2].state[same]
+        assert before.keys() == after.keys() == {"step", "exp_avg", "exp_avg_sq"}
+        assert all(torch.equal(before[name], after[name]) for name in before)
+        assert after["exp_avg"].stride() == same.stride()  # as a fused optimiser walks
+
+
+def test_what_is_judged_is_the_average_where_there_is_one():
+    torch.manual_seed(0)
+    model, average, _ = trained()
+    for kept, expected in ((average, average), (None, model)):
+        tensors = resume.snapshot(model, kept, None, {"loss": torch.tensor(3.0)})
+        assert tensors.keys() == {"model.weight", "model.bias"}
+        assert torch.equal(tensors["model.weight"], expected.weight)
 
 
 def test_a_missing_file_is_named(tmp_path):
