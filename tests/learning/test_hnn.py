@@ -95,6 +95,30 @@ def test_a_rollout_keeps_the_learned_energy():
 
 
 @pytest.mark.parametrize("build", [build_hnn, build_mlp])
+def test_the_loss_is_the_mean_of_squares_over_rows_and_coordinates(build):
+    torch.manual_seed(0)
+    model = build(StateSettings(dimension=2, hidden=(8,)))
+    rows = {name: torch.randn(5, 2) for name in states.NAMES}
+    apart = [
+        found - rows[name]
+        for found, name in zip(model.motion(rows["q"], rows["p"]), ("dq_dt", "dp_dt"), strict=True)
+    ]
+    expected = sum((x.detach().numpy() ** 2).sum() for x in apart) / (5 * 4)
+    assert model(rows, {})["loss"].item() == pytest.approx(expected, rel=1e-5)
+    each = sum((x.detach().numpy() ** 2).sum(1) for x in apart) / 4
+    assert model.score(rows).errors.tolist() == pytest.approx(each.tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize("build", [build_hnn, build_mlp])
+def test_the_activation_is_the_one_asked_for(build):
+    """Of the same weights: all but one activation would make the same field of them."""
+    q, p = torch.linspace(-2, 2, 12, dtype=torch.float64).reshape(2, 3, 2)
+    found = [motion(build, activation=name)(q, p)[0].detach() for name in SMOOTH]
+    for number, one in enumerate(found):
+        assert all((one - other).abs().max() > 1e-3 for other in found[:number])
+
+
+@pytest.mark.parametrize("build", [build_hnn, build_mlp])
 def test_start_is_orthogonal_and_gradients_reach_all(build):
     torch.manual_seed(0)
     model = build(StateSettings(dimension=1, hidden=(20, 20)))
@@ -362,6 +386,15 @@ def test_bad_input(name, spring, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_settings_that_make_no_model():
-    with pytest.raises(PhysimError, match="dimension: got 0"):
-        StateSettings(dimension=0)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dimension": 0}, "dimension: got 0, expected a whole number from 1"),
+        ({"hidden": (8, 0)}, r"hidden: got \[8, 0\], expected widths from 1"),
+        ({"hidden": ()}, r"hidden: got \[\], expected widths from 1"),
+        ({"activation": "relu"}, "activation: got 'relu'"),
+    ],
+)
+def test_settings_that_make_no_model(changes, message):
+    with pytest.raises(PhysimError, match=message):
+        StateSettings(**changes)

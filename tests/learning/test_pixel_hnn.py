@@ -110,6 +110,42 @@ def test_rollouts_keep_h_reverse_and_change_speed(kind):
     assert torch.equal(out.images[:, 0], model.autoencoder.decode(z.float().double())[:, :3])
 
 
+@pytest.mark.parametrize("substeps", [1, 3])
+def test_a_frame_is_a_unit_of_time(substeps):
+    """As in the loss, where dz/dt is what a state moves in a frame."""
+    model = tiny(state_size=2, substeps=substeps).double()
+    z, short = torch.randn(3, 4, dtype=torch.float64), 1e-4
+    q, p = z.chunk(2, 1)
+    dq, dp = model.hamiltonian.gradients(q, p)
+    with torch.no_grad():
+        out = model.rollout(z, 1, 1, speed=short)
+    for found, rate in ((out.q, dp), (out.p, -dq)):
+        slope = (found[:, 2] - found[:, 0]) / (2 * short)
+        torch.testing.assert_close(slope, rate, rtol=0, atol=1e-6)  # central: an error of 1e-8
+
+
+def test_a_state_is_that_of_the_first_frames():
+    model, given = tiny(), frames(2, 10)
+    other = given.clone()
+    other[:, 2:] = 255 - other[:, 2:]
+    assert torch.equal(model.infer(given)[0], model.infer(other)[0])
+    other[:, 1] = 255 - other[:, 1]
+    assert not torch.equal(model.infer(given)[0], model.infer(other)[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_starts_at_the_mean_colour(kind):
+    """In every frame that is decoded, and where nothing has been learned about the states."""
+    model, given = tiny(kind), frames()
+    given[..., 0] //= 4  # little red
+    model.prepare({"image": given})
+    drawn = model.autoencoder.decode(torch.zeros(1, 2)).unflatten(1, (2, 3))
+    colour = (given.double() / 255).mean((0, 1, 2, 3)).float()
+    assert colour[0] < 0.2 < colour[1]
+    expected = colour[:, None, None].expand(1, 2, 3, 16, 16)
+    torch.testing.assert_close(drawn, expected, rtol=0, atol=0.05)
+
+
 def test_trains_on_neighbours_and_is_judged_on_rollouts(tiny_data):
     material = open_neighbours(str(tiny_data), PixelHNNSettings(**TINY))
     cpu = torch.device("cpu")
@@ -183,7 +219,21 @@ def test_input_pixels_is_this_model(tiny_data, tmp_path, capsys):
         ({"dynamics": -1.0}, "dynamics: got -1.0"),
         ({"resolution": 18}, "resolution: got 18, expected a multiple of 4"),
         ({"decoder": ((8,), ())}, "decoder: got a block without widths"),
-        ({"width": 0}, "width: got 0"),
+        *(
+            ({name: 0}, f"^{name}: got 0, expected a number from 1$")
+            for name in (
+                "resolution",
+                "channels",
+                "state_size",
+                "width",
+                "maps",
+                "substeps",
+                "shuffle",
+            )
+        ),
+        ({"canonical": -0.5}, "canonical: got -0.5, expected a number from 0"),
+        ({"inference_frames": 10}, "inference_frames: got 10, expected from 2 to 9"),
+        ({"encoder": ((8,), ())}, "encoder: got"),
     ],
 )
 def test_settings_that_make_no_model(changes, message):
