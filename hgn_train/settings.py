@@ -75,7 +75,7 @@ class TrainSettings:
             PhysimError: Names the setting, its value and what is allowed.
         """
         for name, lowest in LOWEST.items():
-            if getattr(self, name) < lowest:
+            if not lowest <= getattr(self, name) < math.inf:
                 raise PhysimError(
                     f"{name}: got {getattr(self, name)}, expected a number from {lowest}"
                 )

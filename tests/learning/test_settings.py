@@ -21,10 +21,11 @@ def test_the_least_is_taken_and_less_is_refused(name):
     least = LEAST[name]
     assert getattr(TrainSettings(**{name: least}), name) == least
     less = least - 1 if isinstance(least, int) else -1e-9
-    with pytest.raises(
-        PhysimError, match=f"^{name}: got {less}, expected a number from {least:g}"
-    ):
-        TrainSettings(**{name: less})
+    for refused in (less, math.nan, math.inf):
+        with pytest.raises(
+            PhysimError, match=f"^{name}: got {refused}, expected a number from {least:g}"
+        ):
+            TrainSettings(**{name: refused})
 
 
 @pytest.mark.parametrize(
