@@ -2,7 +2,7 @@
 
 Arrays with more axes than the trajectory's are flattened to lists of fixed size, `image` to one
 binary value of its raw bytes. Their shapes stand in the schema's metadata (JSON under the key
-`shapes`), as do `times` and the recipe.
+`shapes`), as do `times` and the recipe. Columns are compressed by Zstandard.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from physim.shards.read import Split
 
 SUFFIX = ".parquet"
 BATCH = 200
+BATCH_BYTES = 2**25
+"""Rows, and raw bytes of an array, that are written at once; Arrow takes at most 2 GiB."""
 
 
 def write(dataset: Dataset, split: Split, rows: slice, path: Path) -> None:
@@ -54,9 +56,13 @@ def write(dataset: Dataset, split: Split, rows: slice, path: Path) -> None:
             "recipe": json.dumps(dataset.settings),
         },
     )
+    largest = max(
+        math.prod(shape) * split.array(name).dtype.itemsize for name, shape in shapes.items()
+    )
+    size = max(1, min(BATCH, BATCH_BYTES // largest))
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for start in range(rows.start, rows.stop, BATCH):
-            batch = split[start : min(start + BATCH, rows.stop)]
+        for start in range(rows.start, rows.stop, size):
+            batch = split[start : min(start + size, rows.stop)]
             columns = [_column(pa, schema.field(name).type, batch[name]) for name in shapes]
             writer.write_batch(pa.record_batch(columns, schema=schema))
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -41,16 +42,19 @@ def test_npz(opened, tmp_path):
         assert found.dtype == opened.train.array(name).dtype
         assert np.array_equal(found, opened.train.array(name)[:]), name
     assert np.array_equal(parts[0]["times"], opened.times)
+    with zipfile.ZipFile(tmp_path / "out/train/00000.npz") as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_DEFLATED}
 
 
 def test_parquet(opened, tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr("physim.export.parquet.BATCH", 30)  # several, of which the last is short
+    monkeypatch.setattr("physim.export.parquet.BATCH", 23)  # of several, one has a single row
     export(opened, "parquet", tmp_path / "out")
     table = parquet.read_table(tmp_path / "out/train")
     assert table.num_rows == 120
     shapes = json.loads(table.schema.metadata[b"shapes"])
     assert json.loads(table.schema.metadata[b"recipe"]) == opened.settings
+    assert np.array_equal(json.loads(table.schema.metadata[b"times"]), opened.times)
     for name in opened.train.names:
         expected = opened.train.array(name)[:]
         assert expected.shape[1:] == tuple(shapes[name])
@@ -62,6 +66,19 @@ def test_parquet(opened, tmp_path, monkeypatch):
             found = np.asarray(found)
         assert found.dtype == expected.dtype, name
         assert np.array_equal(found.reshape(expected.shape), expected), name
+
+
+def test_rows_of_parquet_are_written_a_few_megabytes_at_a_time(tmp_path):
+    """Arrow puts at most 2 GiB of frames into one array, and all of them have to be in memory."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    settings = {"system": "pendulum", "n": 30, "n_test": 0, "frames": 6, "resolution": 256}
+    physim.render(**settings, shard_size=30, out=tmp_path / "set")
+    export(physim.open(tmp_path / "set"), "parquet", tmp_path / "out")
+    with parquet.ParquetFile(tmp_path / "out/train/00000.parquet") as file:
+        groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+        assert sum(group.num_rows for group in groups) == 30
+        assert max(group.num_rows for group in groups) * 6 * 256**2 * 3 <= 2**25
+        assert {group.column(0).compression for group in groups} == {"ZSTD"}
 
 
 def test_parquet_opens_as_a_table_of_hugging_face(opened, tmp_path, monkeypatch):
