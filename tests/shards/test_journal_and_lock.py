@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from made_up_shards import block, write
@@ -33,6 +34,9 @@ def test_a_journal_remembers(tmp_path):
     assert Journal(tmp_path).shards() == [first, second]
     journal.begin({"system": "pendulum"}, {}, [second])
     assert journal.shards() == [second]
+    again = second.model_copy(update={"bytes": 4})
+    journal.add(again)
+    assert journal.shards() == [again]
     journal.end()
     assert not list(tmp_path.iterdir())
 
@@ -50,8 +54,30 @@ def test_a_torn_line_counts_for_nothing(tmp_path, torn):
     assert len(journal.shards()) == 2
 
 
-def test_a_journal_that_is_none_is_one_sentence(tmp_path):
-    (tmp_path / "unfinished.jsonl").write_text("hello\n")
+def test_shards_that_two_workers_finish_out_of_order_are_all_there(tmp_path):
+    """In the order of the set; in each split up to the first one that is not there yet."""
+    journal = Journal(tmp_path)
+    journal.begin({"system": "pendulum", "n": 30, "n_test": 15, "seed": 3}, {"numba": "1"})
+    done = [("test", 2), ("test", 0), *(("train", number) for number in (4, 1, 2, 0))]
+    for split, number in done:
+        place = {"name": f"{split}/{number:05d}.h5", "split": split, "first": 5 * number}
+        journal.add(_entry().model_copy(update=place))
+    there = journal.so_far()
+    assert [shard.name for shard in there.shards] == [
+        "train/00000.h5",
+        "train/00001.h5",
+        "train/00002.h5",
+        "test/00000.h5",
+    ]
+    assert there.counts == {"train": 15, "test": 5}
+    assert (there.seed, there.versions) == (3, {"numba": "1"})
+
+
+@pytest.mark.parametrize(
+    "text", ["hello\n", "", "{}\n", "[]\n", "3\n", '{"recipe": 3}\n', "[" * 100_000]
+)
+def test_a_journal_that_is_none_is_one_sentence(tmp_path, text):
+    (tmp_path / "unfinished.jsonl").write_text(text)
     with pytest.raises(ShardError, match=r"unfinished.jsonl: damaged .*; remove it"):
         Journal(tmp_path).recipe()
 
@@ -73,6 +99,9 @@ def test_only_the_very_same_file_is_whole(tmp_path):
     path.write_bytes(data)
     assert not is_whole(tmp_path, shard)
     path.unlink()
+    assert not is_whole(tmp_path, shard)
+    path.parent.rmdir()
+    path.parent.touch()
     assert not is_whole(tmp_path, shard)
 
 
@@ -111,6 +140,69 @@ def test_a_folder_that_cannot_be_locked_is_one_sentence(tmp_path):
         lock.held(tmp_path / "file" / "folder"),
     ):
         pass
+
+
+def test_what_is_noted_is_on_the_disk(tmp_path, monkeypatch):
+    """Of a journal that cannot be written, or not all of a line, nobody believes it was."""
+    journal = Journal(tmp_path)
+    journal.begin({}, {})
+    before = journal.path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        for note in (lambda: journal.add(_entry()), lambda: journal.begin({"n": 1}, {})):
+            with pytest.raises(ShardError, match=r"jsonl: cannot be written \(Input/output error"):
+                note()
+    assert journal.path.read_bytes().startswith(before)
+    with monkeypatch.context() as patch:
+        whole = os.write
+        patch.setattr(os, "write", lambda descriptor, data: whole(descriptor, data[:9]))
+        with pytest.raises(ShardError, match=r"jsonl: cannot be written \(No space left"):
+            journal.add(_entry())
+    journal.end()
+    with pytest.raises(ShardError, match=r"jsonl: cannot be written \(No such file"):
+        journal.add(_entry())
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """What was asked to be on the disk: each time the file's bytes, or the names in the folder."""
+    found: list[tuple[str, bytes | list[str]]] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if path.is_dir():
+            found.append((path.name, sorted(each.name for each in path.iterdir())))
+        else:
+            found.append((path.suffix, path.read_bytes()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return found
+
+
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_in_the_end(tmp_path, synced):
+    """Else a file that is there after a power cut might be empty, or a finished one not there."""
+    opened = len(os.listdir("/proc/self/fd"))
+    atomic.write_text(tmp_path / "card", "text")
+    assert synced == [(".part", b"text"), (tmp_path.name, ["card"])]
+    synced.clear()
+    folder = tmp_path / "train"
+    write(folder / "00000.h5", block(5))
+    data = (folder / "00000.h5").read_bytes()
+    assert synced == [(".part", data), ("train", ["00000.h5"])]
+    journal = Journal(folder)
+    journal.begin({}, {})
+    synced.clear()
+    journal.add(_entry())
+    assert synced == [(".jsonl", journal.path.read_bytes())]
+    journal.end()
+    assert synced[1:] == [("train", ["00000.h5"])]
+    assert len(os.listdir("/proc/self/fd")) == opened
 
 
 def test_text_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
