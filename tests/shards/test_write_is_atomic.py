@@ -91,7 +91,48 @@ def test_chunks_are_small_for_frames_and_one_a_shard_for_scalars():
     assert layout.chunk_length("image", np.dtype("u1"), (300, 256, 256, 3), 2000) == 1
     assert layout.chunk_length("q", np.dtype("f8"), (30, 4), 2000) == 50
     assert layout.chunk_length("index", np.dtype("i8"), (), 2000) == 2000
-    assert layout.chunk_length("m", np.dtype("f8"), (3,), 10**6) <= 2**20
+    assert layout.chunk_length("m", np.dtype("f8"), (3,), 10**6) * 3 * 8 <= 2**20
+    assert layout.chunk_length("q", np.dtype("f8"), (30, 4), 7) == 7
+    for frames in (1, 5, 12, 20, 40, 100, 200, 341):
+        length = layout.chunk_length("image", np.dtype("u1"), (frames, 32, 32, 3), 2000)
+        assert length * frames * 32 * 32 * 3 <= 2**20
+
+
+def test_the_checksum_is_that_of_a_large_file_too(tmp_path):
+    arrays = block(300)
+    arrays["image"] = np.random.default_rng(0).integers(0, 256, arrays["image"].shape, np.uint8)
+    entry = write(tmp_path / "train" / "00000.h5", arrays)
+    data = (tmp_path / "train" / "00000.h5").read_bytes()
+    assert (entry.bytes, entry.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert len(data) > 2**20
+
+
+def test_who_may_read_a_shard_is_as_with_any_file(tmp_path):
+    write(tmp_path / "train" / "00000.h5", block(5))
+    (tmp_path / "any").touch()
+    expected = (tmp_path / "any").stat().st_mode
+    assert (tmp_path / "train" / "00000.h5").stat().st_mode == expected
+
+
+def test_a_system_that_takes_few_bytes_at_once_gets_them_all(shard, tmp_path, monkeypatch):
+    pwrite = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: pwrite(file, data[:999], at))
+    write(tmp_path / "train" / "00000.h5", shard[1])
+    assert (tmp_path / "train" / "00000.h5").read_bytes() == shard[0].read_bytes()
+
+
+def test_the_first_failure_is_said_and_nothing_is_written_after_it(tmp_path, monkeypatch):
+    numbers = []
+
+    def fail(*_: object) -> int:
+        numbers.append(5 if not numbers else 28)
+        raise OSError(numbers[-1], os.strerror(numbers[-1]))
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    with pytest.raises(ShardError, match=r"cannot be written \(Input/output error\)"):
+        write(tmp_path / "train" / "00000.h5", block(123))
+    assert numbers == [5]
+    assert not list((tmp_path / "train").iterdir())
 
 
 def test_an_unfinished_shard_leaves_nothing(tmp_path):
