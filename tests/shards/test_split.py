@@ -121,7 +121,7 @@ def test_the_data_set_says_what_it_is(opened):
     assert "3 shards" in repr(data.train)
 
 
-@pytest.mark.parametrize("key", [N, -N - 1, [0, N]])
+@pytest.mark.parametrize("key", [N, -N - 1, [0, N], [0, -N - 1]])
 def test_what_is_not_there_is_an_index_error(opened, key):
     with pytest.raises(IndexError, match=f"of {N}"):
         opened[0].train.q[key]
@@ -139,7 +139,7 @@ def test_unknown_names(opened):
         _ = data.train.frames
     with pytest.raises(AttributeError, match="'valid'; splits: train, test"):
         _ = data.valid
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match=r"no array 'frames'.*expected image, q, p"):
         data.train.read(0, ["frames"])
 
 
@@ -212,6 +212,13 @@ def test_shards_of_other_arrays_or_lengths_are_refused(tmp_path):
     write(second, other | {"q": other["q"][:, :, :1], "p": other["p"][:, :, :1]}, first=5, shard=1)
     with pytest.raises(ShardError, match=r"00001.h5: array p differs from that in .*00000.h5"):
         Split("train", [first, second], [5, 5])[3:8]
+    derivatives = {"dq_dt": other["q"], "dp_dt": other["p"]}
+    third = tmp_path / "00002.h5"
+    write(third, other | derivatives, first=5, shard=1)
+    for pair in ([first, third], [third, first]):
+        said = f"{pair[1].name}: array dp_dt differs from that in .*{pair[0].name}"
+        with pytest.raises(ShardError, match=said):
+            Split("train", pair, [5, 5])[3:8]
     with pytest.raises(ShardError, match=r"00000.h5: 5 trajectories, expected 6"):
         Split("train", [first], [6])[0]
 
