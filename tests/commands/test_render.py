@@ -143,8 +143,9 @@ def test_noise_is_stored_beside_the_clean_states(tmp_path):
     a, b = (_arrays(tmp_path / name, "train", 200) for name in ("clean", "noisy"))
     assert np.array_equal(a["q"], b["q"])
     assert np.array_equal(a["p"], b["p"])
-    for name in "qp":
-        difference = b[f"{name}_drawn"] - b[name]
+    noise = [(b[f"{name}_drawn"] - b[name]).ravel() for name in "qp"]
+    assert abs(np.corrcoef(noise)[0, 1]) < 5 / np.sqrt(6000)  # five standard errors
+    for difference in noise:
         assert difference.std() == pytest.approx(0.1, rel=0.05)  # 6,000 draws: one per cent
         assert abs(difference.mean()) < 0.01
     assert not np.array_equal(a["image"], b["image"])
@@ -305,6 +306,10 @@ def test_a_change_is_the_same_wherever_the_recipe_comes_from(sources, tmp_path, 
     assert change != "nothing" or found == sources["object"]
 
 
+def test_a_manifest_stands_for_its_data_set(sources):
+    assert load(Path(sources["data set"]) / "manifest.json") == load(sources["data set"])
+
+
 def test_steps_that_a_closed_form_ignores_may_stay_in_a_recipe(tmp_path):
     """Only a request for them is refused; where they count they need not be asked for again."""
     given = Recipe.of({"system": "pendulum", "substeps": 4, "n": 3, "frames": 2}).model_dump()
@@ -379,6 +384,12 @@ def test_each_component_has_its_own_distribution(tmp_path):
     assert (first == 1).all()
     assert 2 <= second.min() < second.max() <= 3
     assert Recipe.of({"system": "two_body", "parameters": {"m": [2, 2]}}).parameters["m"] == 2.0
+    for mass in ([1.0, 2.0, 1.0], {"uniform": [2.0, 2.0]}):
+        given = {"system": "three_body", "parameters": {"m": mass}}
+        assert Recipe.of(given).parameters["m"] == mass
+    for mass, half_width in (([0.5, 1.0], 2.75), ([1.0, {"uniform": [0.5, 1.5]}], 5.0)):
+        given = {"system": "two_body", "style": "dm", "parameters": {"m": mass, "G": 1}}
+        assert Recipe.of(given).half_width == half_width  # for the largest of all masses
 
 
 def test_another_sampler_has_its_own_settings():

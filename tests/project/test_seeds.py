@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 
 from physim import seeds, systems
+from physim.recipe import Recipe
 from physim.systems.parameters import LAWS
+from physim.trajectories import Generator
 
 
 def _by_numpy(seed, split, stream, index, attempt, k):
@@ -36,6 +38,18 @@ def test_uniforms_are_numpys(seed, split, stream, index, attempt, k):
         out,
     )
     assert np.array_equal(out[0], _by_numpy(seed, split, stream, index, attempt, k))
+
+
+@pytest.mark.parametrize("k", [1, 4, 7])
+def test_normals_are_those_of_box_and_muller(k):
+    """From pairs of uniform numbers: a radius, and an angle whose cosine comes first."""
+    out = np.empty((1, k))
+    where = (np.uint64(3), np.uint64(1), 2, np.array([17]), np.array([4], dtype=np.int32))
+    seeds.normals(*where, out)
+    u, v = _by_numpy(3, 1, 2, 17, 4, k + k % 2).reshape(-1, 2).T
+    points = np.sqrt(-2 * np.log1p(-u)) * np.exp(2j * np.pi * v)
+    # a few roundings of the logarithm, the root and the angle
+    assert np.allclose(out[0], points.view(float)[:k], rtol=0, atol=1e-14)
 
 
 def test_normals_are_normal_and_their_own():
@@ -81,9 +95,25 @@ def test_what_is_drawn_follows_its_law():
         q,
         p,
     )
-    u = np.array([_by_numpy(5, 1, seeds.STATE, int(i), 0, 4) for i in index])
+    u = np.array([_by_numpy(5, 1, seeds.STATE, int(i), 0, 5) for i in index])
     for column, (law, cumulative) in enumerate(CUMULATIVE.items()):
         # a few roundings of a quotient near 1, in logarithms and squares
         found = cumulative(params[:, column], low, high)
         assert np.allclose(found, u[:, column], rtol=0, atol=1e-14), law
     assert np.allclose(np.hypot(q, p), low, rtol=1e-15, atol=0)  # the radius, which is fixed
+    turns = np.arctan2(p, q)[:, 0] / (2 * np.pi) % 1  # the angle, from a number of its own
+    assert np.allclose(turns, u[:, 4], rtol=0, atol=1e-14)
+
+
+def test_colours_and_offsets_have_numbers_of_their_own():
+    streams = {seeds.STATE, seeds.NOISE_Q, seeds.NOISE_P, seeds.COLORS, seeds.OFFSET}
+    assert len(streams) == 5
+    settings = {"system": "two_body", "colors": 4, "canvas_offset": True, "seed": 3}
+    made, _ = Generator(Recipe.of(settings)).undrawn("test", 100, 120)
+    for i, attempt in enumerate(made["attempt"]):
+        where = (100 + i, int(attempt))
+        order = np.argsort(_by_numpy(3, 1, seeds.COLORS, *where, 4))
+        assert np.array_equal(made["color"][i], order[:2])
+        centred = 2 * _by_numpy(3, 1, seeds.OFFSET, *where, 2) - 1
+        largest = made["offset"][i] / centred
+        assert largest == pytest.approx(largest[::-1], rel=1e-14)  # a few roundings
