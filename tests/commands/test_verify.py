@@ -59,7 +59,8 @@ def test_what_is_rendered_is_as_promised(plain, coloured, tmp_path):
             assert found.energy_error is not None
             said = max(shard.energy_error for shard in manifest.read(folder).shards)
             assert found.energy_error == said < 1e-9
-    physim.render(system="mass_spring", friction=0.1, out=tmp_path / "s", **SETTINGS)
+    lossy = {"system": "mass_spring", "friction": 0.1, "store": ["derivatives"]}
+    physim.render(**lossy, out=tmp_path / "s", **SETTINGS)
     found = verify(tmp_path / "s", deep=True)
     assert found.ok
     assert found.energy_error is None
@@ -108,6 +109,15 @@ def _scale(name: str, factor: float, *place: int) -> Callable[[dict[str, np.ndar
     return change
 
 
+def _flip(mask: int) -> Callable[[dict[str, np.ndarray]], None]:
+    """Change a value of a frame by the bits of a mask."""
+
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        arrays["image"][7, 3, 8, 8, 1] ^= mask
+
+    return change
+
+
 def _another(arrays: dict[str, np.ndarray]) -> None:
     """A whole trajectory, in order in itself, in the place of another."""
     for name in arrays.keys() - {"index"}:
@@ -120,6 +130,7 @@ LIES = {
     "state": (_scale("q", 1 + 1e-9, 2, 0), "energy is not H"),
     "infinite": (_set("energy", np.inf, 2), "energy is not H of its states and parameters"),
     "nan": (_set("q", np.nan, 2, 0), "a state is not finite"),
+    "nan of p": (_set("p", np.nan, 2, 0), "a state is not finite"),
     "mass": (_scale("m", 100), "a parameter is outside its range"),
     "light mass": (_scale("m", 0.01), "a parameter is outside its range"),
     "mass within": (_scale("m", 1 + 1e-9), "m is not what the recipe makes"),
@@ -127,11 +138,14 @@ LIES = {
     "seed": (_set("seed", 3), "seed is not that of the recipe"),
     "attempt": (_set("attempt", -1), "attempt is negative"),
     "attempts": (_set("attempt", 2), "attempt is 2, the recipe makes 0"),
+    "velocity": (_scale("dq_dt", 1 + 1e-9, 3, 0), "dq_dt is not the derivative of its states"),
     "derivative": (_scale("dp_dt", 1 + 1e-9, 3, 0), "dp_dt is not the derivative of its states"),
     "pixel": (
         _set("image", 7, 3, 8, 8, 1),
         "frame 3 is not what its state draws, at pixel (8",
     ),
+    "fainter pixel": (_flip(2), "frame 3 is not what its state draws, at pixel (8, 8)"),
+    "noise of q": (_scale("q_drawn", 1 + 1e-9, 3, 0), "q_drawn is not what the recipe makes"),
     "noise": (_scale("p_drawn", 1 + 1e-9, 3, 0), "p_drawn is not what the recipe makes"),
 }
 
@@ -146,6 +160,35 @@ def test_lies_with_a_true_checksum_are_found(copy, lie):
     assert {finding.shard for finding in found.findings} == {"train/00001.h5"}
     assert {finding.trajectory for finding in found.findings} == {32}
     assert found.energy_error < 1e-6  # of what is finite
+
+
+def test_another_rounding_is_no_lie(copy):
+    """As that of another machine."""
+
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        _flip(1)(arrays)
+        for name, place in (("dp_dt", (3, 0)), ("p_drawn", (3, 0)), ("m", ())):
+            _scale(name, 1 + 4e-16, *place)(arrays)
+
+    _rewrite(copy, change)
+    assert verify(copy, deep=True).findings == []
+
+
+def test_later_states_of_another_machine_are_no_lie(copy):
+    """Chaos may carry them elsewhere: here, a bit along the orbit, with the same noise."""
+
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        later = np.s_[7, 1:]
+        steps = {name: 1e-8 * arrays[f"d{name}_dt"][later] for name in "qp"}
+        for name, step in steps.items():
+            arrays[name][later] += step
+            arrays[f"{name}_drawn"][later] += step
+        m, length, g = (arrays[name][7] for name in ("m", "l", "g"))
+        arrays["dq_dt"][later] = arrays["p"][later] / (m * length**2)
+        arrays["dp_dt"][later] = -m * g * length * np.sin(arrays["q"][later])
+
+    _rewrite(copy, change)
+    assert verify(copy, deep=True).findings == []
 
 
 @pytest.mark.parametrize(
