@@ -34,13 +34,14 @@ MISTAKES = [
     (("--system", "pendulum", "--n", "0"), ["n:", "got 0", "1 …"]),
     (("--system", "pendulum", "--n", "-3"), ["n:", "got -3"]),
     (("--system", "pendulum", "--n", "many"), ["--n", "many", "integer"]),
-    (("--system", "pendulum", "--n-test", "-1"), ["n_test", "-1"]),
+    (("--system", "pendulum", "--n-test", "-1"), ["n_test", "-1", "0 … 1000000000"]),
     (("--system", "pendulum", "--dt", "0"), ["dt", "got 0", "above 0, or below 0"]),
     (("--system", "pendulum", "--dt", "nan"), ["dt", "nan"]),
     (("--system", "pendulum", "--dt", "inf"), ["dt", "inf"]),
     (("--system", "pendulum", "--noise", "-0.1"), ["noise", "-0.1", "from 0"]),
     (("--system", "pendulum", "--resolution", "7"), ["resolution", "got 7", "8 … 1024"]),
     (("--system", "pendulum", "--resolution", "1025"), ["resolution", "1025", "8 … 1024"]),
+    (("--system", "pendulum", "--half-width", "0"), ["half_width", "got 0", "above 0"]),
     (("--system", "pendulum", "--frames", "0"), ["frames", "got 0"]),
     (("--system", "pendulum", "--seed", "-1"), ["seed", "-1"]),
     (("--system", "pendulum", "--param", "m=2:1"), ["m", "low 2", "high 1"]),
@@ -61,7 +62,7 @@ MISTAKES = [
     (("--system", "pendulum", "--sampler", "grid"), ["sampler", "'grid'", "annulus"]),
     (("--system", "pendulum", "--workers", "0"), ["workers", "got 0"]),
     (("--system", "pendulum", "--param", "m=1", "--param", "m=2"), ["--param", "m twice"]),
-    (("--system", "pendulum", "--store", "images"), ["store", "images", "derivatives"]),
+    (("--system", "pendulum", "--store", "images"), ["store.0: ", "images", "derivatives"]),
     (("--system", "pendulum", "--bodies", "3"), ["bodies", "3", "pendulum"]),
     (("--system", "n_body", "--bodies", "9"), ["bodies", "9", "2 … 8"]),
     (("--system", "two_body", "--colors", "1"), ["colors", "got 1", "2"]),
@@ -101,6 +102,14 @@ RECIPES = [
         'system = "pendulum"\n[parameters]\nm = { normal = [0, 1] }',
         ["mine.toml", "parameters.m", "normal", "uniform"],
     ),
+    *(
+        (
+            f'system = "pendulum"\n[parameters]\nm = {table}',
+            ["parameters.m: got {", "expected a number or one of { uniform = [low, high] }"],
+        )
+        for table in ("{}", "{ uniform = [1, 2], area = [1, 2] }", "{ fixed = [1, 2] }")
+    ),
+    ('system = "pendulum"\nframes = "x"\nresolution = "y"', ["mine.toml: frames: got 'x'"]),
     ('system = "two_body"\n[parameters]\nm = [1, 2, 3]', ["mine.toml", "parameters.m", "3", "2"]),
     ('system = "two_body"\n[parameters]\nm = [1, "x"]', ["parameters.m[1]", "'x'", "number"]),
     ('system = "pendulum"\n[parameters]\nm = true', ["parameters.m", "True", "number"]),
@@ -147,7 +156,14 @@ def test_mistakes_in_a_recipe_name_the_key(invoke, text, words, more):
 
 
 @pytest.mark.parametrize(
-    ("file", "name"), [("my recipe (1)", "my recipe _1_"), ("-a", "a"), ("+", "pendulum")]
+    ("file", "name"),
+    [
+        ("my recipe (1)", "my recipe _1_"),
+        ("-a", "a"),
+        (".a", "a"),
+        ("+", "pendulum"),
+        (230 * "x", 200 * "x"),
+    ],
 )
 def test_any_file_name_will_do(invoke, file, name):
     Path(f"./{file}.toml").write_text('system = "pendulum"\nn = 1\nframes = 1\nresolution = 8')
@@ -158,6 +174,10 @@ def test_any_file_name_will_do(invoke, file, name):
 def test_recipes_that_cannot_be_read(invoke):
     Path("latin.toml").write_bytes('system = "pendülum"'.encode("latin-1"))
     Path("set").mkdir()
+    Path("folder.toml").mkdir()
+    status, message = invoke(*RENDER, "--recipe", "folder.toml")
+    assert (status, message.count("\n")) == (2, 1)
+    assert "'folder.toml', but there is no such file" in message
     for text in ("{", "{}", '{"recipe": 3}'):
         Path("set/manifest.json").write_text(text)
         for recipe, words in (
@@ -168,7 +188,7 @@ def test_recipes_that_cannot_be_read(invoke):
             assert status == 2
             assert message.count("\n") == 1
             assert all(word in message for word in words), message
-    assert sorted(path.name for path in Path().iterdir()) == ["latin.toml", "set"]
+    assert sorted(path.name for path in Path().iterdir()) == ["folder.toml", "latin.toml", "set"]
 
 
 def test_overwriting_takes_away_a_data_set_and_nothing_else(invoke):
