@@ -25,7 +25,7 @@ def load(name: str | os.PathLike[str]) -> dict[str, Any]:
         Settings for `Recipe.of`.
 
     Raises:
-        RecipeError: There is no such recipe, or the file is not TOML.
+        RecipeError: There is no such recipe, or the file is not TOML or cannot be read.
     """
     name = os.fspath(name)
     path = Path(name)
@@ -40,7 +40,11 @@ def load(name: str | os.PathLike[str]) -> dict[str, Any]:
         settings = {"name": name} | _parsed(shipped[name].read_bytes(), name)
     elif path.suffix == ".toml" and os.path.isfile(path):
         fitting = re.sub(r"[^\w.+ -]", "_", path.stem).lstrip(".+ -")[:200]
-        settings = {"name": fitting} | _parsed(path.read_bytes(), str(path))
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise RecipeError(f"recipe: {path} cannot be read ({error.strerror})") from error
+        settings = {"name": fitting} | _parsed(text, str(path))
     elif path.suffix == ".toml":
         raise RecipeError(f"recipe: got '{name}', but there is no such file")
     else:

@@ -52,6 +52,8 @@ class Journal:
             return dict(first[key])
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise ShardError(f"{self.path}: cannot be read ({error.strerror})") from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise self._damaged(error) from None
 

@@ -171,9 +171,20 @@ def test_any_file_name_will_do(invoke, file, name):
     assert Path("datasets", name, "manifest.json").is_file()
 
 
-def test_recipes_that_cannot_be_read(invoke):
+def test_recipes_that_cannot_be_read(invoke, monkeypatch):
     Path("latin.toml").write_bytes('system = "pendülum"'.encode("latin-1"))
     Path("set").mkdir()
+    Path("locked.toml").touch()
+    with monkeypatch.context() as patch:  # for root, no permission is missing
+
+        def denied(path: Path) -> bytes:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        patch.setattr(Path, "read_bytes", denied)
+        status, message = invoke(*RENDER, "--recipe", "locked.toml")
+    assert (status, message.count("\n")) == (2, 1)
+    assert "locked.toml cannot be read (Permission denied)" in message
+    Path("locked.toml").unlink()
     Path("folder.toml").mkdir()
     status, message = invoke(*RENDER, "--recipe", "folder.toml")
     assert (status, message.count("\n")) == (2, 1)

@@ -115,6 +115,7 @@ def test_webdataset(opened, tmp_path):
         for name, array in expected.items():
             found = sample[f"{name}.npy"] if np.ndim(array) else sample["json"][name]
             assert np.array_equal(found, array), name
+            assert np.ndim(array) or type(found) is type(array.item()), name
 
 
 def test_the_webdataset_library_reads_the_tars(opened, tmp_path):

@@ -73,6 +73,12 @@ def test_shards_that_two_workers_finish_out_of_order_are_all_there(tmp_path):
     assert (there.seed, there.versions) == (3, {"numba": "1"})
 
 
+def test_a_journal_that_cannot_be_read_is_one_sentence(tmp_path):
+    (tmp_path / "unfinished.jsonl").mkdir()
+    with pytest.raises(ShardError, match=r"jsonl: cannot be read \(Is a directory\)"):
+        Journal(tmp_path).recipe()
+
+
 @pytest.mark.parametrize(
     "text", ["hello\n", "", "{}\n", "[]\n", "3\n", '{"recipe": 3}\n', "[" * 100_000]
 )
