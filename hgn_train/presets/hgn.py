@@ -3,7 +3,7 @@
 | preset | for | network | training |
 | --- | --- | --- | --- |
 | paper | a GPU | the authors' HGN: maps of 4×4, convolutional H, GECO | 15,625 steps of 16 |
-| tuned | a GPU | the same layers, T and V with a quadratic part, β-ELBO, from 5 frames | as many |
+| tuned | a GPU | the same less f_ψ, T and V in part quadratic, β-ELBO, from 5 frames | as many |
 | plus | a GPU | the authors' HGN++: vectors, MLP H, β-ELBO, from 5 frames | 50,000 steps of 128 |
 | small | a CPU | a light HGN++: 8 frames decoded of each rollout | minutes on 2 cores |
 | long | a GPU, or patience | the same network, all trajectories | 20,000 steps of 32 |
@@ -55,6 +55,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {
             "inference_frames": 5,
             "anchor": "middle",
+            "transform": False,
             "standardize": True,
             "precise_encoder": True,
             "harmonic": True,
