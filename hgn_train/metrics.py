@@ -151,12 +151,15 @@ def readout(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-    linear = make_pipeline(StandardScaler(), Ridge(1e-3))
-    # the coordinates of maps are too collinear for float32
+    # coordinates of maps, or of a collapsed state, are too collinear for float32 and for Cholesky
+    linear = make_pipeline(StandardScaler(), Ridge(1e-3, solver="svd"))
     latent, latent_test = latent.astype(np.float64), latent_test.astype(np.float64)
     components = min(32, *latent.shape)
     quadratic = make_pipeline(
-        StandardScaler(), PCA(components, whiten=True), PolynomialFeatures(2), Ridge(1.0)
+        StandardScaler(),
+        PCA(components, whiten=True),
+        PolynomialFeatures(2),
+        Ridge(1.0, solver="svd"),
     )
     scores = [m.fit(latent, state).score(latent_test, state_test) for m in (linear, quadratic)]
     return Readout(float(scores[0]), float(scores[1]))
