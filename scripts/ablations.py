@@ -32,11 +32,6 @@ CHANGES = (
     "--set both_ways=false",
     "--set consistency=0",
     "--integrator euler",
-    "--deterministic-model",
-    "--set log_sigma=0",
-    "--beta 1",
-    "--objective geco",
-    "--inference-frames 30 --set both_ways=false --set anchor=first --set consistency=0",
 )
 """Options that are added to `hgn-train fit --preset small` on the spring."""
 
