@@ -147,10 +147,9 @@ def launched(
     Raises:
         PhysimError: There is no such device, or the run cannot be in the folder.
     """
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
-    for part in ("fabric", "pytorch"):  # no word about the precision
-        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # no word about the precision
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise PhysimError(
             "device: got 'cuda', but this machine has none; expected 'cpu' or 'auto'"

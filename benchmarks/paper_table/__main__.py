@@ -66,15 +66,11 @@ def main(words: Sequence[str]) -> int:
     until = time.time() + 60 * options.minutes
     scale = QUICK if options.quick else PAPER
     device = options.device
-    if device == "auto":
-        import torch
-
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     changed = dict(word.split("=", 1) for word in options.set)
     variants = [v for v in known_variants() if v.name in options.variants]
-    side = options.side or (8 if device == "cuda" else 4 if options.quick else 1)
+    cells = [cell for row in groups(options.systems, variants, options.seeds, 1) for cell in row]
+    side, together = shares(options, len(cells))
     rows = groups(options.systems, variants, options.seeds, side)
-    cells = [cell for row in rows for cell in row]
     if options.work:
         mine = [cell for cell in cells if cell.name in options.cells]
         if options.work == "compare":
@@ -98,7 +94,7 @@ def main(words: Sequence[str]) -> int:
     if not all(row["within"] for row in compared):
         (options.out / AGREEMENT).unlink()  # the next call compares again
         return 1
-    schedule(rows, options, device, until, scale.together)
+    schedule(rows, options, device, until, together)
     facts = {
         "command": f"scripts/gpu_results.sh {' '.join(map(str, words))}",
         "seconds": time.time() - began,
@@ -117,6 +113,17 @@ def main(words: Sequence[str]) -> int:
     if "failed" in states:
         return 1
     return 0 if set(states) == {"evaluated"} else 3
+
+
+def shares(options: argparse.Namespace, cells: int) -> tuple[int, int]:
+    """How many runs one process trains side by side, and how many it evaluates in turn.
+
+    At toy size starting a process takes longer than a run, so on a CPU each starts only once.
+    """
+    side = (
+        8 if options.device == "cuda" else -(-cells // options.processes) if options.quick else 1
+    )
+    return options.side or side, -(-cells // options.judges) if options.quick else 1
 
 
 @contextlib.contextmanager
@@ -268,7 +275,12 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=None, help="default 3, quick 1")
     parser.add_argument("--batch", type=int, default=0, help="trajectories per update")
     parser.add_argument("--side", type=int, default=0, help="runs per process, in threads")
-    parser.add_argument("--processes", type=int, default=1, help="such processes at once")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=0,
+        help="such processes at once; by default one, at toy size on a CPU as many as cores",
+    )
     parser.add_argument(
         "--judges",
         type=int,
@@ -281,6 +293,12 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--cells", action="append", default=[], help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     options.seeds = options.seeds or (1 if options.quick else 3)
+    if options.device == "auto":
+        import torch
+
+        options.device = "cuda" if torch.cuda.is_available() else "cpu"
+    toy = options.quick and options.device == "cpu"
+    options.processes = options.processes or (cores if toy else 1)
     options.judges = options.judges or (cores if options.quick else max(1, cores // 4))
     options.given = list(words)
     for word in options.set:

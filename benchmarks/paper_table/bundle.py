@@ -61,7 +61,7 @@ def machine() -> dict[str, Any]:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    names = ("physim", "torch", "numpy", "lightning")
+    names = ("physim", "torch", "numpy", "lightning-fabric")
     return {
         "device": gpu or platform.processor() or platform.machine(),
         "python": platform.python_version(),

@@ -71,7 +71,6 @@ class Scale:
         train: What is changed of every training.
         judged: Trajectories of each split that a run is evaluated on.
         extra: Frames before and after that predictions are followed to.
-        together: Runs that one process evaluates, one after the other.
     """
 
     preset: str
@@ -80,7 +79,6 @@ class Scale:
     train: Mapping[str, Any]
     judged: int
     extra: int
-    together: int
 
 
 PAPER = Scale(
@@ -90,7 +88,6 @@ PAPER = Scale(
     train={"precision": "bf16-mixed", "log_every": 100, "evaluate_every": 0, "save_every": 2000},
     judged=512,
     extra=60,
-    together=1,
 )
 QUICK = Scale(
     preset="test",
@@ -99,7 +96,6 @@ QUICK = Scale(
     train={"steps": 20, "evaluate_every": 0, "threads": 1},
     judged=8,
     extra=4,
-    together=16,
 )
 
 

@@ -23,7 +23,7 @@ from physim.command_line import run as run_command
 from physim.errors import PhysimError
 from physim.recipe import load
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning_fabric")
 
 
 def run(capsys, *words):
@@ -221,7 +221,7 @@ def test_help_is_instant_and_complete():
         assert cli.cli.get_command(None, name).help
     code = (
         "import sys; from hgn_train import cli; cli.run(cli.cli, ['--help']); "
-        "heavy = {'torch', 'numpy', 'lightning', 'numba', 'h5py'} & set(sys.modules); "
+        "heavy = {'torch', 'numpy', 'lightning_fabric', 'numba', 'h5py'} & set(sys.modules); "
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

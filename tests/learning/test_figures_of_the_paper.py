@@ -20,7 +20,7 @@ from hgn_train.presets import settings_of
 from physim.command_line import run as run_command
 from physim.errors import PhysimError
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning_fabric")
 
 
 def figures(capsys, *words):

@@ -13,7 +13,7 @@ from hgn_train import checkpoint, cli, models, points
 from hgn_train.evaluation import densities
 from physim.command_line import run as run_command
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning_fabric")
 
 
 def run(capsys, *words):

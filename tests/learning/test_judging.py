@@ -17,7 +17,7 @@ from hgn_train.paper import runs
 from hgn_train.presets import settings_of
 from physim.command_line import run as run_command
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning_fabric")
 
 FEW = ["--n", "16", "--extra", "4"]
 

@@ -22,7 +22,7 @@ from hgn_train import checkpoint, models
 from hgn_train.presets import settings_of
 from physim.errors import PhysimError
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric")
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_results.sh"
 
@@ -333,6 +333,25 @@ def test_an_archive_is_as_large_as_was_reckoned(tmp_path):
         assert len(list(folder.iterdir())) == count
         if not more:
             assert (folder / "weights.zip").stat().st_size == bundle.LIMIT
+
+
+@pytest.mark.parametrize(
+    ("words", "cores", "expected"),
+    [
+        ("--quick --device cpu", 2, (2, (20, 20))),
+        ("--quick --device cpu", 16, (16, (3, 3))),
+        ("--quick --device cpu --processes 3 --judges 1", 16, (3, (14, 40))),
+        ("--quick --device cpu --side 4", 2, (2, (4, 20))),
+        ("--quick --device cuda", 16, (1, (8, 3))),
+        ("--device cuda", 16, (1, (8, 1))),
+        ("--device cpu", 16, (1, (1, 1))),
+    ],
+)
+def test_runs_are_divided_among_processes(words, cores, expected, monkeypatch):
+    """At toy size, on a CPU, processes that train are as many as cores and start once."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+    options = script._options(["1", "out", *words.split()])
+    assert (options.processes, script.shares(options, 40)) == expected
 
 
 @pytest.mark.parametrize(

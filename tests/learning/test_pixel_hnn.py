@@ -14,7 +14,7 @@ from physim.command_line import run as run_command
 from physim.errors import PhysimError
 from physim.scoring import average_image
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning_fabric")
 
 TINY = PRESETS["pixel-hnn"]["test"][0]
 KINDS = ("dense", "convolutional")

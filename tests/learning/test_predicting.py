@@ -12,7 +12,7 @@ from hgn_train.evaluation import images
 from hgn_train.evaluation.judged import judged, to_bytes
 from physim.command_line import run as run_command
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning_fabric")
 
 
 def test_scores_are_those_of_the_evaluation(tiny_run, tiny_data, tmp_path, capsys):

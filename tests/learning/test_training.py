@@ -18,7 +18,7 @@ from hgn_train import checkpoint, data, loop, settings, train
 from hgn_train.presets import changes, settings_of
 from physim.errors import PhysimError
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric")
 
 
 def losses(run, name="loss"):
