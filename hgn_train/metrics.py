@@ -161,6 +161,8 @@ def readout(
         PolynomialFeatures(2),
         Ridge(1.0, solver="svd"),
     )
+    if not np.ptp(latent, axis=0).any():  # one point, which has no principal directions
+        quadratic = linear
     scores = [m.fit(latent, state).score(latent_test, state_test) for m in (linear, quadratic)]
     return Readout(float(scores[0]), float(scores[1]))
 

@@ -75,6 +75,17 @@ def test_readout_of_states_that_are_not_finite_is_none():
         assert np.isnan([found.linear, found.quadratic]).all()
 
 
+def test_readout_of_a_latent_state_that_never_varies_explains_nothing():
+    """Without a warning: a run that has collapsed is evaluated like any other."""
+    state = np.random.default_rng(0).normal(size=(300, 2))
+    latent = np.full((300, 4), 0.1, np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = metrics.readout(latent[:200], state[:200], latent[200:], state[200:])
+    assert -0.1 < found.linear <= 0
+    assert found.quadratic == found.linear
+
+
 def test_energy_statistics_of_rollouts_that_vary():
     """Deviations 1 and 2 along the rollouts, whose means 2 and 7 deviate by 2.5."""
     found = metrics.energy_statistics(np.array([[1.0, 3.0], [5.0, 9.0]]))
