@@ -130,7 +130,7 @@ def reasons(system: System, integrator: Integrator) -> str:
     Returns:
         One clause.
     """
-    found = ["two bodies collide"] if system.dimension > 2 else []
+    found = ["two bodies collide"] if system.may_collide else []
     found.append("a state is not finite")
     if integrator.gives_up:
         found.append(f"with {integrator.name} {integrator.gives_up}")

@@ -64,7 +64,7 @@ class Summary:
 
     @property
     def redrawn(self) -> int:
-        """Trajectories that left the canvas at first and were drawn again from the sampler."""
+        """Trajectories that left the canvas, or whose bodies met, and were drawn again."""
         return sum(shard.redrawn for shard in self.shards)
 
     def __str__(self) -> str:
@@ -87,7 +87,7 @@ class Summary:
             "time": f"{running:.1f} s{rate}{there}{once if self.compiling > 0.1 else ''}",
             "energy": energy,
             "": self.excuse,
-            "drawn again": f"{self.redrawn:,}, which had left the canvas" if self.redrawn else "",
+            "drawn again": self._again(),
             "out of sight": self._hidden(),
             "look at it": shlex.join(["physim", "preview", str(self.path), "-o", str(preview)]),
             "load it": f"physim.open({path}).train.image[:10]",
@@ -95,6 +95,10 @@ class Summary:
         counts = f"{recipe.n:,} training and {recipe.n_test:,} test trajectories in {self.path}"
         rows = [f"  {name:12} {text}" for name, text in lines.items() if text]
         return "\n".join([f"{recipe.name}: {counts}", *rows])
+
+    def _again(self) -> str:
+        met = ", or whose bodies had met" if self.recipe.find_system().may_collide else ""
+        return f"{self.redrawn:,}, which had left the canvas{met}" if self.redrawn else ""
 
     def _hidden(self) -> str:
         seen, trajectories, frames = self.hidden

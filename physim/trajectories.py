@@ -1,8 +1,9 @@
 """From a recipe and a range of indices to arrays: physics, noise and drawing meet here alone.
 
 Every trajectory is a pure function of (recipe without n, n_test and shard_size; split; index). A
-trajectory whose bodies leave the canvas is drawn again from the sampler with the next attempt
-number, so that it does not depend on its neighbours either.
+trajectory whose bodies leave the canvas, collide, or pass too close for double precision is drawn
+again from the sampler with the next attempt number, so that it does not depend on its neighbours
+either.
 """
 
 from __future__ import annotations
@@ -24,6 +25,13 @@ from physim.systems.positions import positions
 SPLITS = ("train", "test")
 MAX_ATTEMPTS = 1000
 
+MAX_FAILURES = 20
+"""Attempts at a trajectory that may end in a collision, or too close to one; where bodies cannot
+collide, none may fail."""
+
+HELD = 1e-9
+"""Relative energy error above which bodies have passed too close for double precision."""
+
 
 class Generator:
     """Makes the trajectories of a recipe, in blocks; may be used by several threads at once.
@@ -42,6 +50,9 @@ class Generator:
         self._half_width = recipe.half_width or 1.0
         # where bodies must stay: the canvas, or, when it moves, what it shows wherever it stands
         self._stage = self._half_width / (1 + canvas.OFFSET_RANGE * recipe.canvas_offset)
+        exact = self.integrator.adaptive or self.integrator.advance is None
+        kept = exact and not (recipe.friction or self.system.box)
+        self._holds_energy = kept and self.system.may_collide
         distributions = recipe.distributions()
         self._laws = np.array([LAWS.index(row.law) for row in distributions], dtype=np.int64)
         self._lows = np.array([row.low for row in distributions])
@@ -67,9 +78,9 @@ class Generator:
             The arrays of the format by name, first axis the trajectory.
 
         Raises:
-            SimulationError: A collision, a state, an energy or a derivative that is not finite, or
-                a trajectory that leaves the canvas at every attempt; names the index and the
-                parameters.
+            SimulationError: A state, an energy or a derivative that is not finite, or a trajectory
+                that leaves the canvas, or whose bodies meet, at every attempt; names the index and
+                the parameters.
         """
         arrays, draw = self.undrawn(split, start, stop)
         arrays["image"] = self.new_images(stop - start) if images is None else images
@@ -115,27 +126,38 @@ class Generator:
         return arrays, draw
 
     def _states(self, split: str, index: np.ndarray) -> dict[str, np.ndarray]:
-        """States, energies and parameters; a trajectory is drawn again until it stays in sight."""
+        """States, energies and parameters; a trajectory is drawn again until it can be shown."""
         n = len(index)
-        attempt = np.zeros(n, dtype=np.int32)
-        params, q, p = self._attempt(split, index, attempt)
-        todo = np.flatnonzero(self._leave(params, q))
-        while todo.size:
+        attempt, failures = np.zeros(n, dtype=np.int32), np.zeros(n, dtype=np.int32)
+        arrays, failed = self._attempt(split, index, attempt)
+        rows, todo = arrays, np.arange(n)
+        while True:
+            failures[todo] += failed
+            self._check_failures(split, index[todo], rows, failures[todo])
+            todo = todo[failed | self._leave(rows["params"], rows["q"])]
+            if not todo.size:
+                break
             attempt[todo] += 1
             if attempt[todo].max() >= MAX_ATTEMPTS:
                 raise self._left(split, index[todo[0]])
-            rows, q_new, p_new = self._attempt(split, index[todo], attempt[todo])
-            params[todo], q[todo], p[todo] = rows, q_new, p_new
-            todo = todo[self._leave(rows, q_new)]
-        return {
-            "q": q,
-            "p": p,
-            "energy": rollout.energy(self.system, q, p, params),
-            "index": index,
-            "seed": np.full(n, self.recipe.seed, dtype=np.uint64),
-            "attempt": attempt,
-            "params": params,
-        }
+            rows, failed = self._attempt(split, index[todo], attempt[todo])
+            for name, values in rows.items():
+                arrays[name][todo] = values
+        seed = np.full(n, self.recipe.seed, dtype=np.uint64)
+        return arrays | {"index": index, "seed": seed, "attempt": attempt}
+
+    def _check_failures(
+        self, split: str, index: np.ndarray, rows: dict[str, np.ndarray], failures: np.ndarray
+    ) -> None:
+        """Refuse a trajectory of which too many attempts failed."""
+        if failures.max() < (MAX_FAILURES if self.system.may_collide else 1):
+            return
+        row = int(failures.argmax())
+        start = rows["params"][row], rows["q"][row, 0], rows["p"][row, 0]
+        reason = reasons(self.system, self.integrator)
+        if self._holds_energy:
+            reason += f", or bodies pass so close that the energy does not hold to {HELD:g}"
+        raise self._failure(split, index[row], *start, reason)
 
     def check_start(self) -> None:
         """Refuse at once ranges with which no attempt at the first trajectory begins in sight.
@@ -147,11 +169,8 @@ class Generator:
             return
         at_once = Generator(self.recipe.model_copy(update={"frames": 1}))
         attempt = np.arange(MAX_ATTEMPTS, dtype=np.int32)
-        try:
-            params, q, _ = at_once._attempt(SPLITS[0], np.zeros(MAX_ATTEMPTS, np.int64), attempt)
-        except SimulationError:  # perhaps of an attempt that is not needed
-            return
-        if at_once._leave(params, q).all():
+        tried, _ = at_once._attempt(SPLITS[0], np.zeros(MAX_ATTEMPTS, np.int64), attempt)
+        if at_once._leave(tried["params"], tried["q"]).all():
             raise self._left(SPLITS[0], 0)
 
     def _left(self, split: str, index: int) -> SimulationError:
@@ -173,8 +192,11 @@ class Generator:
 
     def _attempt(
         self, split: str, index: np.ndarray, attempt: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Parameters, q and p of one attempt at each index."""
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """One attempt at each index: `params`, `q`, `p` and `energy`, and which of them failed.
+
+        Those that could not be computed stay where they begin.
+        """
         n, frames, d = len(index), self.recipe.frames, self.system.dimension
         params, q0, p0 = np.empty((n, self.system.n_params)), np.empty((n, d)), np.empty((n, d))
         seeds.initial_states(
@@ -203,11 +225,12 @@ class Generator:
             q=q,
             p=p,
         )
-        if not ok.all():
-            first = int(np.flatnonzero(~ok)[0])
-            start = params[first], q0[first], p0[first]
-            raise self._failure(split, index[first], *start, reasons(self.system, self.integrator))
-        return params, q, p
+        q[~ok], p[~ok] = q0[~ok, None], p0[~ok, None]
+        energy = rollout.energy(self.system, q, p, params)
+        failed = ~ok
+        if self._holds_energy:
+            failed |= rollout.energy_error(energy).max(1) > HELD
+        return {"q": q, "p": p, "energy": energy, "params": params}, failed
 
     def _check_finite(self, split: str, arrays: dict[str, np.ndarray], params: np.ndarray) -> None:
         """Refuse what could be computed but not stored as a number, such as p² above 1e308."""

@@ -205,7 +205,7 @@ def _figures(dataset: Dataset) -> str:
         worst = max(shard.energy_error for shard in manifest.shards)
         rows.append(("worst energy error, |H/H₀ − 1|", f"{worst:.1e}"))
     redrawn = sum(shard.redrawn for shard in manifest.shards)
-    rows.append(("drawn again, having left the canvas", f"{redrawn:,}"))
+    rows.append(("drawn again (left the canvas, or bodies met)", f"{redrawn:,}"))
     average = 1e4 * average_image_error(dataset)
     rows.append(("pixel MSE × 10⁴ of the average image", f"{average:.3g}"))
     note = (

@@ -63,7 +63,8 @@ def _text(found: dict[str, Any]) -> str:
             rows.append((f"  {symbol}", *(f"{about[key]:.6g}" for key in ("min", "mean", "max"))))
         lines += ["", *_table(rows)]
         if split["drawn_again"]:
-            lines.append(f"  {split['drawn_again']:,} had left the canvas and were drawn again")
+            again = f"{split['drawn_again']:,}"
+            lines.append(f"  {again} had left the canvas, or bodies had met, and were drawn again")
         hidden = split.get("out_of_sight", {})
         if hidden.get("trajectories"):
             frames = split["trajectories"] * split["arrays"]["image"]["shape"][1]

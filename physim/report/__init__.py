@@ -154,7 +154,7 @@ def _figures(dataset: Dataset) -> str:
         worst = max(shard.energy_error for shard in manifest.shards)
         entries.append((_power(worst), "worst relative energy error"))
     redrawn = sum(shard.redrawn for shard in manifest.shards)
-    entries.append((f"{redrawn:,}", "drawn again, having left the canvas"))
+    entries.append((f"{redrawn:,}", "drawn again (left the canvas, or bodies met)"))
     hidden = sum(out_of_sight(dataset, name)["trajectories"] for name in manifest.counts)
     if hidden:
         share = percent(hidden, sum(manifest.counts.values()))

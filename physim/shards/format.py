@@ -111,7 +111,7 @@ ARRAYS = (
         "<i4",
         ("trajectory",),
         "1",
-        "How many times it was redrawn because it had left the canvas",
+        "How many times it was redrawn because it had left the canvas or bodies had met",
     ),
     Array(
         "q_drawn",

@@ -33,7 +33,7 @@ class Shard(BaseModel):
         sha256: Of the file.
         energy_error: Largest |H/H₀ − 1| of a stored state, |H| where H₀ is 0; meaningless with
             friction.
-        redrawn: Trajectories that had left the canvas and were redrawn.
+        redrawn: Trajectories that had left the canvas, or whose bodies had met, and were redrawn.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

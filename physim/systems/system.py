@@ -86,6 +86,11 @@ class System:
     coordinates: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
 
+    @property
+    def may_collide(self) -> bool:
+        """Whether it has several bodies, each of which moves freely in the plane."""
+        return self.dimension > 2
+
     @cached_property
     def n_params(self) -> int:
         """Length of a row of parameters."""

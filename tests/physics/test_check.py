@@ -86,15 +86,17 @@ def right_orders(method, system, off=0.0):
 @pytest.mark.parametrize("off", [-3.0, 3.0, NAN])
 def test_a_wrong_order_is_found(monkeypatch, name, off):
     monkeypatch.setattr(studies, "convergence", right_orders)
-    assert not report._orders(full=False).broken
+    right = report._orders(full=False)
+    assert not right.broken
+    (row,) = [row for row in right.rows if row[0] == name]
+    measured = [cell for cell in row[2:] if cell not in ("–", "(rounding)")]
 
     def one_is_off(method, system):
         return right_orders(method, system, off if method.name == name else 0.0)
 
     monkeypatch.setattr(studies, "convergence", one_is_off)
     broken = report._orders(full=False).broken
-    expected = {"leapfrog": 6, "dop853": 7, "gauss_radau": 2}[name]
-    assert len(broken) == expected
+    assert len(broken) == len(measured) > 1
     assert all(f"orders: {name} on " in sentence for sentence in broken)
 
 

@@ -98,7 +98,7 @@ def test_the_figures_of_a_card_are_those_of_its_files(dataset):
     }
     again = sum((split["attempt"] > 0).sum() for split in arrays.values())
     assert again > 0
-    assert _value(text, "drawn again, having left the canvas") == str(again)
+    assert _value(text, "drawn again (left the canvas, or bodies met)") == str(again)
     energy = np.concatenate([arrays[split]["energy"] for split in arrays])
     assert _value(text, "initial energy") == f"{energy[:, 0].min():.4g} … {energy[:, 0].max():.4g}"
     error = np.abs(energy / energy[:, :1] - 1).max()
