@@ -184,6 +184,8 @@ def _universal(t, mu, beta, r0, eta, guess):
 
     t grows with s, as dt/ds = r > 0, and is 0 where s is. Not a number where it is not found.
     """
+    if t == 0.0:  # beside an s of 0 no step is small
+        return 0.0
     reach = _reach(t, mu, beta, r0, eta)
     low, high = (0.0, reach) if t > 0.0 else (-reach, 0.0)
     s = min(high, max(low, guess))

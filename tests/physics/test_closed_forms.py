@@ -92,6 +92,16 @@ def test_pendulum_on_the_separatrix_creeps_up_to_the_top():
     np.testing.assert_allclose(p[:, 0], 2 / np.cosh(times), rtol=0, atol=1e-14)
 
 
+def test_pendulum_turns_back_where_only_a_product_tells_it_from_the_separatrix():
+    """C² − V² would be off by 4e-9, and so the time of 10.4 that it takes to the turning point."""
+    p0, times = 2.0 - 2.0**-26, np.array([5.0, 10.0, 20.0])
+    _, q, p = closed("pendulum", [0.0], [p0], (1.0, 1.0, 1.0), times)
+    angle, momentum = reference.swing(0.0, p0, (1.0, 1.0, 1.0), times)
+    # On the way up errors grow like exp(t), 2e4-fold.
+    np.testing.assert_allclose(q[:, 0], angle, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(p[:, 0], momentum, rtol=0, atol=1e-11)
+
+
 def test_pendulum_rests_at_both_fixed_points():
     _, q, p = closed("pendulum", [0.0], [0.0], (0.5, 1.0, 3.0), TIMES)
     assert (q == 0).all()
@@ -124,6 +134,7 @@ def test_pendulum_angles_are_continuous():
         pytest.param(
             [1, 0, -1, 0], [0, math.sqrt(0.5), 0, -math.sqrt(0.5)], (1, 1), id="parabola"
         ),
+        pytest.param([-0.4, 0, 0.4, 0], [1, -0.5, -1, 0.5], (1, 1), id="parabola inwards"),
         pytest.param([1, 0, -1, 0], [0.8, 0, -0.8, 0], (1, 1), id="straight away"),
         pytest.param([1, 0, -1, 0], [0.01, 0, -0.01, 0], (1, 1), id="straight, then back"),
     ],
@@ -173,6 +184,33 @@ def test_unbound_bodies_at_late_times(times, way):
     assert unbound > 20
 
 
+@pytest.mark.parametrize("excess", [1e-4, 1e-6, -1e-4, -1e-6])
+def test_two_bodies_beside_the_parabola(excess):
+    """At distance 1 and μ = 2 the escape speed is 2: long ellipses and straight hyperbolas."""
+    q0, p0 = [0.5, 0, -0.5, 0], [0, 1 + excess, 0, -1 - excess]
+    times = np.array([0.5, 5.0, 20.0, -5.0])
+    _, q, _ = closed("two_body", q0, p0, (1, 1, 1), times)
+    truth = [reference.kepler(q0, p0, time) for time in times]
+    np.testing.assert_allclose(q, truth, rtol=0, atol=5e-14)
+
+
+def test_every_point_of_an_ellipse_leads_to_every_other():
+    """Kepler's equation gives the times of eccentric anomalies without being solved."""
+    a, e, rate = 1.3, 0.9, math.sqrt(2.0 / 1.3**3)
+    x = np.linspace(-3.0, 3.0, 13)
+    mean = x - e * np.sin(x)
+    place = a * np.stack([np.cos(x) - e, math.sqrt(1 - e * e) * np.sin(x)], axis=1)
+    velocity = a * rate * np.stack([-np.sin(x), math.sqrt(1 - e * e) * np.cos(x)], axis=1)
+    velocity /= (1 - e * np.cos(x))[:, None]
+    q, p = (np.concatenate([-half, half], axis=1) / 2 for half in (place, velocity))
+    for i in range(x.size):
+        ok, found_q, found_p = closed("two_body", q[i], p[i], (1, 1, 1), (mean - mean[i]) / rate)
+        assert ok
+        # Starts are rounded; where the bodies are ten times closer that counts hundredfold.
+        np.testing.assert_allclose(found_q, q, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(found_p, p, rtol=0, atol=1e-12)
+
+
 def test_two_bodies_come_back_after_every_period():
     a, e = 1.3, 0.8
     mu = 2.0
@@ -188,6 +226,22 @@ def test_two_bodies_come_back_after_every_period():
     np.testing.assert_allclose(q[0], [-a * (1 + e) / 2, 0, a * (1 + e) / 2, 0], atol=1e-14)
 
 
+def test_frames_may_fall_on_whole_periods():
+    """Where the time since the last passage of the start is exactly 0, or one rounding away."""
+    params, q0, p0 = drawn(systems.find("two_body"), 40)
+    for row, q, p in zip(params, q0, p0, strict=True):
+        mu = row[2] * (row[0] + row[1])
+        velocity = p[2:] / row[1] - p[:2] / row[0]
+        beta = 2 * mu / math.dist(q[2:], q[:2]) - velocity @ velocity
+        period = 2 * math.pi / (beta * math.sqrt(beta) / mu)
+        for way in (1, -1):
+            ok, found_q, found_p = closed("two_body", q, p, row, way * period * np.arange(25) / 8)
+            assert ok
+            # The rounding of β moves the bodies by parts in 1e-15 a period.
+            np.testing.assert_allclose(found_q[::8], [q] * 4, rtol=0, atol=2e-13)
+            np.testing.assert_allclose(found_p[::8], [p] * 4, rtol=0, atol=2e-13)
+
+
 def test_bodies_that_fall_into_each_other_are_refused_when_they_meet():
     """Released at rest at distance 2 with μ = 2 they meet after π/√2 · … = π a^{3/2}/√μ, a = 1."""
     meeting = math.pi / math.sqrt(2.0)
@@ -201,6 +255,24 @@ def test_bodies_that_fall_into_each_other_are_refused_when_they_meet():
     assert closed("two_body", q0, fast, (1, 1, 1), np.array([0.3]))[0]
     assert not closed("two_body", q0, fast, (1, 1, 1), np.array([1.0]))[0]
     assert closed("two_body", q0, fast, (1, 1, 1), np.array([-50.0]))[0]
+    apart = [2.0, 0, -2.0, 0]  # as they would have been before
+    assert closed("two_body", q0, apart, (1, 1, 1), np.array([-0.3]))[0]
+    assert not closed("two_body", q0, apart, (1, 1, 1), np.array([-1.0]))[0]
     assert not closed("two_body", [1, 0, 1, 0], fast, (1, 1, 1), np.array([1.0]))[0]
+    for angle in (0.1, 0.7, 1.3, 2.2):  # rounding leaves an angular momentum
+        way = np.array([math.cos(angle), math.sin(angle)])
+        for speed in (0.3, 0.9):  # bound, unbound
+            start = np.concatenate([way, -way]), speed * np.concatenate([-way, way])
+            assert closed("two_body", *start, (1, 1, 1), np.array([0.5]))[0]
+            assert not closed("two_body", *start, (1, 1, 1), np.array([2.5]))[0]
     with pytest.raises(SimulationError, match=r"two_body: trajectory 1: two bodies collide"):
         physim.simulate("two_body", [q0, q0], [[0, 0.5, 0, -0.5], p0], times=[0.0, 10.0])
+
+
+def test_bodies_that_fall_at_escape_speed_meet_after_a_known_time():
+    """From distance 1 with μ = 2 after (√2/3) r^{3/2}/√μ = 1/3."""
+    q0, p0 = [0.5, 0, -0.5, 0], np.array([-1.0, 0, 1.0, 0])
+    for way in (1, -1):
+        assert closed("two_body", q0, way * p0, (1, 1, 1), np.array([way * 0.33]))[0]
+        assert not closed("two_body", q0, way * p0, (1, 1, 1), np.array([way * 0.34]))[0]
+        assert closed("two_body", q0, way * p0, (1, 1, 1), np.array([way * -10.0]))[0]
