@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from dataclasses import replace
@@ -96,15 +97,15 @@ def _default(system):
 
 
 def test_isotropic_samplers_cover_all_directions():
-    for name in ("mass_spring", "pendulum"):
+    for name, which in itertools.product(("mass_spring", "pendulum"), ("paper", "default")):
         system = systems.find(name)
-        params, q0, p0 = drawn(system, 4000, "paper")
+        params, q0, p0 = drawn(system, 4000, which)
         scale = np.sqrt(params[:, 0] * params[:, 1]) if name == "mass_spring" else 1.0
         angle = np.arctan2(p0[:, 0] / scale, q0[:, 0])
         counts, _ = np.histogram(angle, 8, (-np.pi, np.pi))
         assert abs(counts - 500).max() < 5 * np.sqrt(500)
         radius = np.hypot(q0[:, 0], p0[:, 0] / scale)
-        law = system.samplers[0].settings[0].paper
+        law = getattr(system.samplers[0].settings[0], which)
         assert law.low - 1e-12 <= radius.min() < law.low + 0.01
         assert law.high - 0.01 < radius.max() <= law.high + 1e-12
 
@@ -169,6 +170,15 @@ def test_square_sampler_puts_the_first_body_where_it_was_told():
     np.testing.assert_allclose(q, [0.7, 1.2, -0.7, -1.2], rtol=0, atol=1e-15)
     r = np.hypot(0.7, 1.2)
     np.testing.assert_allclose(p[:2], np.array([1.2, -0.7]) / (2 * r**1.5), rtol=1e-14)
+
+
+def test_each_arm_starts_on_a_circle_of_its_own_radius():
+    system = systems.find("double_pendulum")
+    u, radii = np.array([0.1, 0.4]), np.array([1.4, 2.2])
+    q, p = np.empty(2), np.empty(2)
+    system.samplers[0].kernel(radii, u, np.ones(5), q, p)
+    np.testing.assert_allclose(q, radii * np.cos(2 * np.pi * u), rtol=1e-15)
+    np.testing.assert_allclose(p, radii * np.sin(2 * np.pi * u), rtol=1e-15)
 
 
 def test_pendulums_hang_down_and_y_is_up():
