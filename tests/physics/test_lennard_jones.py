@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import reference
 from reference import drawn
 
 import physim
@@ -35,6 +36,20 @@ def test_two_atoms_have_the_potential_of_lennard_and_jones():
     assert far == 0
 
 
+@pytest.mark.parametrize("side", [5.0, 8.0, 12.0])
+def test_the_potential_ends_at_half_the_box_or_at_four(side):
+    for distance in np.linspace(0.95, 4.05, 32):
+        q, p, constants = pair(distance, side=side)
+        row = np.array([1.0, 1.0, 1.0, side])
+        truth = reference.hamiltonian("lennard_jones", q, p, row)
+        assert float(physim.energy("lennard_jones", q, p, constants)) == pytest.approx(
+            truth, rel=1e-12, abs=1e-15
+        )
+        pull = -reference.gradients("lennard_jones", q, p, row)[0]
+        found = physim.derivatives("lennard_jones", q, p, constants)[1]
+        np.testing.assert_allclose(found, pull, rtol=1e-12, atol=1e-15)
+
+
 def test_the_world_repeats_itself():
     system = systems.find("lennard_jones", 5)
     params, q, p = drawn(system, 20)
@@ -53,9 +68,9 @@ def test_the_world_repeats_itself():
     assert abs(one).max() <= side / 2
 
 
-def at_temperature(system, temperature, n):
-    """(q, p) of that many starts at one temperature, masses from 1 to 2."""
-    params = np.concatenate([np.linspace(1, 2, system.bodies), [1.0, 5.5]])
+def at_temperature(system, temperature, n, first=1.0):
+    """(q, p) of that many starts at one temperature, masses from that of the first one to 2."""
+    params = np.concatenate([np.linspace(first, 2, system.bodies), [1.0, 5.5]])
     rng = np.random.default_rng(1)
     q, p = np.empty((n, system.dimension)), np.empty((n, system.dimension))
     for i in range(n):
@@ -67,9 +82,9 @@ def at_temperature(system, temperature, n):
 @pytest.mark.parametrize("bodies", [2, 5, 16])
 def test_atoms_begin_at_their_temperature_with_the_centre_of_mass_at_rest(bodies):
     system = systems.find("lennard_jones", bodies)
-    for temperature in (0.5, 2.0):
+    for temperature, first in ((0.5, 1.0), (2.0, 1.0), (100.0, 1.0), (2.0, 200.0)):
         n = 2000 // bodies
-        params, q, p = at_temperature(system, temperature, n)
+        params, q, p = at_temperature(system, temperature, n, first)
         masses = np.repeat(params[:bodies], 2)
         kinetic = (p**2 / masses).sum(axis=1) / 2
         error = kinetic.std() / np.sqrt(n)
@@ -78,6 +93,24 @@ def test_atoms_begin_at_their_temperature_with_the_centre_of_mass_at_rest(bodies
         assert kinetic.var() == pytest.approx((bodies - 1) * temperature**2, rel=0.35)
         assert abs(p.reshape(n, bodies, 2).sum(axis=1)).max() < 1e-12 * bodies
         assert abs(q).max() <= params[-1] / 2
+
+
+def test_the_lattice_they_came_from_may_be_anywhere_in_the_box():
+    """No force acts on the centre of mass, whose phase in the box stays that of the lattice."""
+    system = systems.find("lennard_jones", 2)
+    params, q, _ = at_temperature(system, 1.0, 1600, first=2.0)  # both masses are 2
+    for axis in (0, 1):
+        phase = np.exp(2j * np.pi * (q[:, axis] + q[:, 2 + axis]) / params[-1])
+        assert abs(phase.mean()) < 5 / np.sqrt(1600)  # five standard errors; 0.24 if not moved
+
+
+def test_the_smallest_of_random_numbers_makes_no_infinite_momentum():
+    system = systems.find("lennard_jones", 2)
+    q, p = np.empty(4), np.empty(4)
+    params, u = np.array([1.0, 1.0, 1.0, 5.0]), np.zeros(system.samplers[0].draws)
+    system.samplers[0].kernel(np.array([1.0]), u, params, q, p)
+    assert np.isfinite(q).all()
+    assert np.isfinite(p).all()
 
 
 def test_distances_of_two_atoms_have_the_weights_of_boltzmann():
