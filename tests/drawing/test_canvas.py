@@ -25,6 +25,13 @@ def test_outside_is_the_disc_or_the_centre():
         assert np.array_equal(outside(xy, radii, 1.0, margin, offset), truth)
 
 
+def test_what_touches_the_edge_is_inside():
+    radii = np.array([[0.25]])
+    for place in np.array([[0.75, 0], [-0.75, 0], [0, 0.75], [0, -0.75]]):
+        for scale, leaves in ((1, False), (1 + 2**-50, True)):
+            assert outside(scale * place[None, None], radii, 1.0, 1.0)[0] == leaves
+
+
 def test_outside_sees_the_last_frame_and_what_is_not_finite():
     xy = np.zeros((3, 5, 2))
     xy[1, 4, 1] = -1.01
