@@ -45,8 +45,9 @@ def test_lengths_at_the_edges(n):
         assert _inflated(deflate.compress(_array(data), (1, 256))) == data
 
 
-@pytest.mark.parametrize("distance", [*deflate._DISTANCE_BASE.tolist(), 32768])
+@pytest.mark.parametrize("distance", [*deflate._DISTANCE_BASE.tolist(), 32768, 32769])
 def test_every_distance_code(distance):
+    """And one beyond all of them, at which nothing can be looked for."""
     rng = np.random.default_rng(distance)
     data = np.tile(rng.integers(0, 256, distance, dtype=np.uint8), 3)[: distance + 700].copy()
     stream = deflate.compress(data, (distance,))
