@@ -47,8 +47,9 @@ def _tanh(x):
     return x * np.divide(c0 + s * (c2 + s * c4), c0 + s * (c1 + s * (c3 + s)))
 
 
-_SCALE = 0.49999 / float(_tanh.py_func(np.float32(_LIMIT)))
-"""The coverage ends 1e-5 before 0 and 1: truncation then makes 254 of 255, as in the formula."""
+_SCALE = 0.499987 / float(_tanh.py_func(np.float32(_LIMIT)))
+"""The coverage ends 1.3e-5 before 0 and 1, more than half of 1/256 of a level over the suite's
+background: truncation then makes 254 of 255, as in the formula."""
 
 
 @subroutine

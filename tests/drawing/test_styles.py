@@ -74,6 +74,11 @@ def test_soft_discs_are_the_suite_s_formula_truncated(resolution, bodies):
     assert np.mean(drawn == truth) > 0.97
 
 
+def test_full_channels_of_soft_discs_of_the_suite_s_size_are_254():
+    """At a tenth of the canvas the centre is covered by 1 − e⁻⁸, and 254.9 is truncated."""
+    assert _one_disc(find("dm"), 0, 0, 0.2, 33)[16, 16].tolist() == [254, 254, 254]
+
+
 @pytest.mark.slow
 @by_style
 @pytest.mark.parametrize("resolution", [512, 1024])
