@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 import reference
 from reference import SYSTEMS, drawn
+from scipy.integrate import DOP853
 
 from physim import integrators, systems
 from physim.accuracy import studies
@@ -108,6 +110,16 @@ def test_dop853_tableau():
             nested = weights @ (rows @ nodes**power)
             assert abs(nested - 1 / ((power + 1) * (power + 2))) < 1e-14
     assert abs(weights @ nodes**8 - 1 / 9) > 1e-8
+    # Digit by digit, with the error estimates, which no condition above sees.
+    assert np.array_equal(rows, DOP853.A[:12, :12])
+    for ours, theirs in (
+        (dop853._B, DOP853.B),
+        (dop853._E3, DOP853.E3),
+        (dop853._E5, DOP853.E5),
+    ):
+        expected = np.zeros(len(theirs))
+        expected[dop853._USED] = ours
+        assert np.array_equal(expected, theirs)
 
 
 @pytest.mark.parametrize("name", ["mass_spring", "double_pendulum"])
@@ -387,6 +399,22 @@ def test_radau_tableau():
     for power in range(8):
         expected = gauss_radau.NODES ** (power + 1) / (power + 1)
         assert abs(a[:8] @ gauss_radau.NODES**power - expected).max() < 1e-15
+    with mpmath.workdps(30):  # the roots of P₇ + P₈ on [0, 1]
+        for node in gauss_radau.NODES:
+            root = mpmath.findroot(
+                lambda s: mpmath.legendre(7, 2 * s - 1) + mpmath.legendre(8, 2 * s - 1), node
+            )
+            assert abs(root - node) < 1e-16
+
+
+@pytest.mark.parametrize("name", ["gauss4", "gauss6", "dop853", "gauss_radau"])
+def test_what_rounding_cuts_off_a_step_is_not_lost(name):
+    """Bodies that hardly attract fly straight on, each step rounded in the same direction."""
+    q0, p0 = np.array([100.0, 7.0, -100.0, 70.0]), np.array([0.1, 0.3, -0.7, 0.9])
+    method, system = integrators.find(name), systems.find("two_body")
+    there = end(method, system, (q0, p0, [1.0, 1.0, 1e-200]), 100.0, 10_000)
+    # A step's own sum of slopes may be off by parts in 1e-15; what is cut off comes to 1e-11.
+    np.testing.assert_allclose(there[:4], q0 + 100.0 * p0, rtol=0, atol=3e-13)
 
 
 def test_close_encounter_of_three_bodies():
