@@ -367,6 +367,32 @@ def test_damped_spring_against_its_formula():
     np.testing.assert_allclose(q[0, :, 0], expected, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("name", ["gauss_radau", "dop853"])
+def test_overdamped_spring_against_its_formula(name):
+    """Steps as long as the slow decay allows are too long for the fast one, 400 times as fast."""
+    m, k, c = 0.5, 2.0, 20.0
+    fast = c / (2 * m) + math.sqrt((c / (2 * m)) ** 2 - k / m)
+    slow = k / m / fast
+    times = np.arange(30.0)
+    rows = np.array([[m, k]]), np.array([[0.7]]), np.array([[0.3]])
+    q, p = np.empty((1, 30, 1)), np.empty((1, 30, 1))
+    system, method = systems.find("mass_spring"), integrators.find(name)
+    assert rollout.integrate(system, method, *rows, times, friction=c, q=q, p=p).all()
+    part = (0.3 / m + slow * 0.7) / (slow - fast)
+    expected = (0.7 - part) * np.exp(-slow * times) + part * np.exp(-fast * times)
+    np.testing.assert_allclose(q[0, :, 0], expected, rtol=0, atol=3e-14)
+
+
+def test_energy_that_friction_takes_away_does_not_come_back():
+    """H, here q², may fall from frame to frame where time runs forward, and rise backward."""
+    system = systems.find("mass_spring")
+    H = np.array([[0.9, 0.5, 0.3], [0.9, 0.5, 0.6], [0.9, 1.0, 0.3], [0.9, 1.0, 1.1]])
+    q, params = np.sqrt(H)[:, :, None], np.tile([0.5, 2.0], (4, 1))
+    states = system, params, q[:, 0], np.zeros((4, 1)), q, np.zeros((4, 3, 1))
+    assert rollout._keeps_energy(*states, 1.0).tolist() == [True, False, False, False]
+    assert rollout._keeps_energy(*states, -1.0).tolist() == [False, False, False, True]
+
+
 @pytest.mark.parametrize("order", [4, 6, 8])
 def test_composition_weights(order):
     """A palindrome that sums to 1, whose odd power sums vanish as far as the order asks."""

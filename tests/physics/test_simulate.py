@@ -135,6 +135,8 @@ def test_a_collision_names_the_trajectory_and_everything_needed_to_see_it_again(
 def test_what_explodes_is_refused():
     with pytest.raises(SimulationError, match="mass_spring: trajectory 0: a state is not finite"):
         physim.simulate("mass_spring", [1.0], [0.0], times=np.arange(2000.0), integrator="euler")
+    with pytest.raises(SimulationError, match="mass_spring: trajectory 0: a state is not finite"):
+        physim.simulate("mass_spring", [1e308], [0.0], {"k": 200.0}, [0.0, 0.05])  # p = 1e309
 
 
 FALLING = {
@@ -170,6 +172,16 @@ def test_a_collision_before_the_only_time_is_not_stepped_over(name):
     """The energy to keep is that of the start, which stands in no row of the answer."""
     with pytest.raises(SimulationError, match="two bodies collide"):
         physim.simulate("two_body", [1, 0, -1, 0], [0] * 4, times=[29.0], integrator=name)
+
+
+@pytest.mark.parametrize("name", ["gauss_radau", "dop853"])
+def test_an_energy_of_almost_zero_is_no_sign_of_a_collision(name):
+    """On a parabola all of H is rounding, of which any change is a large share."""
+    start = [1, 0, -1, 0], [0, np.sqrt(0.5), 0, -np.sqrt(0.5)]
+    assert 0 < abs(physim.energy("two_body", *start)) < 1e-15
+    found = physim.simulate("two_body", *start, times=np.arange(9.0), integrator=name)
+    exact = physim.simulate("two_body", *start, times=np.arange(9.0), integrator="closed_form")
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["gauss_radau", "dop853"])
