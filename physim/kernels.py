@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,12 @@ subroutine = numba.njit(error_model="numpy")
 
 inlined = numba.njit(error_model="numpy", forceinline=True)
 """The same for what is called so often that even passing the arrays on would count."""
+
+
+NO_CACHE = (
+    "compiled functions cannot be kept, neither beside the package nor in the home directory, and "
+    "are compiled anew by each process; NUMBA_CACHE_DIR may name a folder for them"
+)
 
 
 def start_without_scipy() -> None:
@@ -92,10 +99,14 @@ class Kernel:
     @cached_property
     def compiled(self) -> Callable[..., Any]:
         """The machine code: releases the GIL, raises nothing."""
-        compiler = numba.njit(
-            self.signature, nogil=True, cache=True, error_model="numpy", parallel=self.parallel
-        )
-        return compiler(self.python)
+        options = {"nogil": True, "error_model": "numpy", "parallel": self.parallel}
+        try:
+            return numba.njit(self.signature, cache=True, **options)(self.python)
+        except RuntimeError as error:  # Numba has no other
+            if "cannot cache" not in str(error):
+                raise
+        warnings.warn(NO_CACHE, stacklevel=1)
+        return numba.njit(self.signature, **options)(self.python)
 
     def __call__(self, *args: Any) -> Any:
         """Run the compiled function."""

@@ -5,6 +5,7 @@ A run that is told to stop saves first.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -38,4 +39,6 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    # threads that wait for work let others have the core; read when PyTorch is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(cli))

@@ -111,6 +111,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "final_learning_rate": 0.05,
             "clip": 1.0,
             "averaging": 0.98,
+            "threads": 1,
             "log_every": 10,
             "evaluate_every": 50,
             "save_every": 50,
