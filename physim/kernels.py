@@ -99,7 +99,11 @@ class Kernel:
     @cached_property
     def compiled(self) -> Callable[..., Any]:
         """The machine code: releases the GIL, raises nothing."""
-        options = {"nogil": True, "error_model": "numpy", "parallel": self.parallel}
+        options: dict[str, Any] = {
+            "nogil": True,
+            "error_model": "numpy",
+            "parallel": self.parallel,
+        }
         try:
             return numba.njit(self.signature, cache=True, **options)(self.python)
         except RuntimeError as error:  # Numba has no other

@@ -37,20 +37,14 @@ def states_at(
         RecipeError: The times are not numbers, or not in one row.
         SimulationError: A trajectory cannot be followed that far.
     """
-    steps = recipe.substeps if integrators.find(recipe.integrator).advance else 1
     wanted = np.atleast_1d(numbers("times", times))
-    if wanted.ndim > 1:
-        raise RecipeError(f"times: got shape {wanted.shape}, expected (T,)")
-    q, p = (np.empty((len(x), wanted.size, x.shape[1])) for x in (q0, p0))
-    for side in (wanted < 0, wanted >= 0):
-        at = np.flatnonzero(side)
-        at = at[np.argsort(np.abs(wanted[at]), kind="stable")]
-        if at.size and len(q0):
-            q[:, at], p[:, at] = simulate(
-                recipe.find_system(), q0, p0, params, wanted[at], integrator=recipe.integrator,
-                friction=recipe.friction, substeps=steps,
-            )  # fmt: skip
-    return q, p
+    if not len(q0) or wanted.shape == (0,):
+        return (np.empty((len(q0), wanted.size, q0.shape[1])),) * 2
+    return simulate(
+        recipe.find_system(), q0, p0, params, wanted, integrator=recipe.integrator,
+        friction=recipe.friction,
+        substeps=recipe.substeps if integrators.find(recipe.integrator).advance else 1,
+    )  # fmt: skip
 
 
 def frames_of(

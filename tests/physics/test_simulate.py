@@ -79,6 +79,18 @@ def test_default_is_right_backward_too():
     np.testing.assert_allclose(p, true[1], rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("name", ["closed_form", "gauss_radau", "leapfrog"])
+def test_times_may_come_in_any_order(name):
+    """Those on one side of 0 are reached one from the other, whatever stands between them."""
+    times = np.array([0.4, -0.2, 0.0, 1.0, -0.7, 0.4])
+    settings = {"system": "pendulum", "q0": [[1.0], [2.0]], "p0": [[0.3], [0.0]]}
+    q, p = physim.simulate(**settings, times=times, integrator=name)
+    for order in ([2, 0, 5, 3], [1, 4]):
+        one_way = physim.simulate(**settings, times=times[order], integrator=name)
+        assert np.array_equal(q[:, order], one_way[0])
+        assert np.array_equal(p[:, order], one_way[1])
+
+
 BAD = {
     "system: got 'pendulun' .did you mean 'pendulum'": {"system": "pendulun"},
     r"q0: got shape \(2,\), expected \(1,\) or \(n, 1\) for pendulum": {"q0": [1.0, 2.0]},
@@ -91,8 +103,8 @@ BAD = {
     r"params: got shape \(2,\), expected \(3,\)": {"params": [1.0, 2.0]},
     "params: got columns of lengths": {"params": {"m": [1, 2], "l": [1, 2, 3]}},
     "params: got 3 rows for 2 initial states": {"q0": [[1], [2]], "params": {"m": [1, 2, 3]}},
-    "times: got times that rise and fall": {"times": [0.0, 1.0, 0.5]},
-    "times: got shape": {"times": []},
+    r"times: got shape \(0,\), expected \(T,\), at least one": {"times": []},
+    r"times: got shape \(1, 2\), expected \(T,\)": {"times": [[0.0, 1.0]]},
     "times: got a value that is not finite": {"times": [np.inf]},
     "substeps: got 0, expected a whole number from 1": {"substeps": 0},
     "substeps: got 1.5, expected a whole number from 1": {"substeps": 1.5},
