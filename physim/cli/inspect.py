@@ -44,7 +44,8 @@ def _text(found: dict[str, Any]) -> str:
     lines += _table([(f"  {key}", _plain(value)) for key, value in plain.items()])
     for name, split in found["splits"].items():
         of = f" of {found['unfinished']['of'][name]:,}" if "unfinished" in found else ""
-        counts = f"{split['trajectories']:,}{of} trajectories, {split['shards']:,} shards"
+        shards = f"{split['shards']:,} shard{'s' if split['shards'] != 1 else ''}"
+        counts = f"{split['trajectories']:,}{of} trajectories, {shards}"
         lines += ["", f"{name}: {counts}, {size_text(split['bytes'])}"]
         if not split["trajectories"]:
             continue
@@ -89,5 +90,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
     if isinstance(value, list):
-        return " … ".join(map(str, value)) if len(value) == 2 else ", ".join(map(str, value))
+        is_range = len(value) == 2 and not any(isinstance(item, dict | list) for item in value)
+        return (" … " if is_range else ", ").join(map(_plain, value))
     return str(value)

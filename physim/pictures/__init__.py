@@ -28,6 +28,9 @@ CELL = 80
 FPS = 20.0
 """Frames per second of an animation where none are given."""
 
+MOST_VALUES = 4
+"""Values of a parameter that a label gives one by one; of more, the least and the largest."""
+
 FORMATS = (".png", ".gif", ".mp4")
 
 
@@ -109,7 +112,10 @@ def _drawn_parameters(dataset: Dataset, split: str, number: int) -> str:
         if isinstance(dataset.recipe.parameters[symbol], int | float):
             continue
         values = np.atleast_1d(row[symbol])
-        words.append(f"{symbol} " + ", ".join(f"{value:.2f}" for value in values))
+        if len(values) > MOST_VALUES:
+            words.append(f"{symbol} {values.min():.2f} … {values.max():.2f}")
+        else:
+            words.append(f"{symbol} " + ", ".join(f"{value:.2f}" for value in values))
     return "".join(f"\n{word}" for word in words)
 
 

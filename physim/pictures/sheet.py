@@ -45,7 +45,7 @@ def contact_sheet(
     lines = [line for text in labels for line in text.split("\n")]
     left = edge + (int(max(map(large.getlength, lines))) + 10 if lines else 0)
     top = edge + (24 if title else 0) + (18 if times else 0)
-    right = left + columns * (width * scale + gap) - gap
+    right = max(left + columns * (width * scale + gap) - gap, edge + int(large.getlength(title)))
     bottom = top + rows * (height * scale + gap) - gap
     check_size(right + edge, bottom + edge)
     sheet = Image.new("RGB", (right + edge, bottom + edge), PAPER)

@@ -36,6 +36,16 @@ def _run(monkeypatch, *arguments: str) -> int:
     return run(cli)
 
 
+def test_distributions_of_each_body_are_words():
+    from physim.cli.inspect import _plain
+
+    mass = [1.0, {"uniform": [0.5, 1.5]}, {"log_uniform": [0.1, 1.0]}]
+    found = _plain({"m": mass, "g": {"uniform": [3, 4]}, "pair": [{"uniform": [0, 1]}, 2.0]})
+    assert found == (
+        "m 1.0, uniform 0.5 … 1.5, log_uniform 0.1 … 1.0, g uniform 3 … 4, pair uniform 0 … 1, 2.0"
+    )
+
+
 def test_figures_are_those_of_the_files(rendered, monkeypatch, capsys):
     folder, arrays = rendered
     assert _run(monkeypatch, "inspect", str(folder), "--json") == 0
@@ -138,8 +148,8 @@ def test_an_unfinished_set_is_shown_as_far_as_it_goes(interrupted, monkeypatch, 
     folder, _ = interrupted
     assert _run(monkeypatch, "inspect", str(folder)) == 1
     printed = capsys.readouterr()
-    assert "train: 2 of 8 trajectories, 1 shards" in printed.out
-    assert "test: 2 of 2 trajectories, 1 shards" in printed.out
+    assert "train: 2 of 8 trajectories, 1 shard," in printed.out
+    assert "test: 2 of 2 trajectories, 1 shard," in printed.out
     assert "unfinished, 6 of 10 trajectories are there; to resume: physim render" in printed.err
     assert _run(monkeypatch, "inspect", str(folder), "--json") == 1
     found = json.loads(capsys.readouterr().out)

@@ -157,3 +157,23 @@ def test_an_existing_file_is_replaced_or_left_as_it_was(dataset, tmp_path):
     pictures.save(dataset, file, index=[1])
     assert file.read_bytes().startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_title_wider_than_the_frames_fits(tmp_path):
+    from physim.pictures import contact_sheet
+
+    frames = np.zeros((1, 1, 8, 8, 3), np.uint8)
+    sheet = np.asarray(contact_sheet(frames, title="three_body, train: 1 of 1 trajectories"))
+    ink = np.argwhere((sheet[:20] < 100).all(-1))[:, 1]
+    assert 200 < ink.max() < sheet.shape[1] - 2
+
+
+def test_masses_of_many_bodies_are_a_range(tmp_path):
+    from physim.pictures import _drawn_parameters
+
+    settings = {"n": 1, "n_test": 0, "frames": 2, "resolution": 8, "out": tmp_path}
+    dataset = physim.open(physim.render(system="lennard_jones", bodies=9, **settings).path)
+    masses = dataset.train[0]["m"]
+    assert len(masses) == 9
+    words = _drawn_parameters(dataset, "train", 0).split("\n")
+    assert f"m {masses.min():.2f} … {masses.max():.2f}" in words
