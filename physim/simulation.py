@@ -96,8 +96,11 @@ def simulate(
     def block(first: int) -> None:
         part = slice(first, first + _BLOCK)
         for at in _outward(grid):
-            shape = len(rows[part]), at.size, found.dimension
-            reached = np.empty(shape), np.empty(shape)
+            reached = q[part], p[part]
+            in_order = np.array_equal(at, np.arange(grid.size))
+            if not in_order:
+                shape = len(rows[part]), at.size, found.dimension
+                reached = np.empty(shape), np.empty(shape)
             ok = rollout.integrate(
                 found,
                 method,
@@ -114,7 +117,8 @@ def simulate(
                 index = first + int(np.argmin(ok))
                 start = rows[index], start_q[index], start_p[index]
                 raise SimulationError(failure(found, index, *start, reasons(found, method)))
-            q[part, at], p[part, at] = reached
+            if not in_order:
+                q[part, at], p[part, at] = reached
 
     threads = min(workers or processors.available(), -(-n // _BLOCK))
     if threads == 1:

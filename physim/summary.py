@@ -56,9 +56,8 @@ class Summary:
     def excuse(self) -> str:
         """Why the energy error is large although the integrator keeps the energy, if it is."""
         method, system = integrators.find(self.recipe.integrator), self.recipe.find_system()
-        exact = method.adaptive or method.advance is None
         kept = self.energy_error < KEPT or bool(self.recipe.friction)
-        if kept or not exact or system.bodies == 1:
+        if kept or not method.exact or system.bodies == 1:
             return ""
         return NEAR_ZERO if system.box else CLOSE
 

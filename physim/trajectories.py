@@ -50,8 +50,7 @@ class Generator:
         self._half_width = recipe.half_width or 1.0
         # where bodies must stay: the canvas, or, when it moves, what it shows wherever it stands
         self._stage = self._half_width / (1 + canvas.OFFSET_RANGE * recipe.canvas_offset)
-        exact = self.integrator.adaptive or self.integrator.advance is None
-        kept = exact and not (recipe.friction or self.system.box)
+        kept = self.integrator.exact and not (recipe.friction or self.system.box)
         self._holds_energy = kept and self.system.may_collide
         distributions = recipe.distributions()
         self._laws = np.array([LAWS.index(row.law) for row in distributions], dtype=np.int64)
@@ -176,7 +175,7 @@ class Generator:
     def _left(self, split: str, index: int) -> SimulationError:
         """What is raised about a trajectory that leaves the canvas at every attempt."""
         method, steps = self.integrator, ""
-        if method.advance is not None and not method.adaptive:
+        if not method.exact:
             steps = f", or more substeps where {method.name} is unstable"
         return SimulationError(
             f"{self.recipe.name}, {split} trajectory {index}: left the canvas in "

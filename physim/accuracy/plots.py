@@ -159,7 +159,7 @@ def _cost(plt: Any, full: bool) -> Any:
         for method in methods():
             if not method.fits(system, 0.0) or method.name == "implicit_midpoint":
                 continue
-            single = method.adaptive or method.advance is None
+            single = method.exact
             counts = [1] if single else [1, 2, 4, 8, 16, 32, 64]
             found = [studies.cost(method, system, states, count) for count in counts]
             seen = [one for one in found if np.isfinite(one.energy) and one.energy < 10]

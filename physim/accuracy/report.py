@@ -281,7 +281,7 @@ def _costs(full: bool) -> Table:
                 continue
             substeps = _SUBSTEPS.get(name, 4 if name == "gauss6" else 1)
             found = studies.cost(method, system, states, substeps)
-            if method.adaptive or method.advance is None:
+            if method.exact:
                 table.check(
                     found.energy < 1e-11 and found.state < APART.get(system.name, 1e-9),
                     f"{name} on {system.name}: energy error {found.energy:.1e}, "

@@ -46,6 +46,11 @@ class Integrator:
     reference: str
     gives_up: str = ""
 
+    @property
+    def exact(self) -> bool:
+        """Whether its error is that of rounding: it chooses its steps, or takes none."""
+        return self.adaptive or self.advance is None
+
     def fits(self, system: System, friction: float) -> bool:
         """Whether the method solves this system with this friction."""
         if self.advance is None and system.closed_form is None:
