@@ -39,6 +39,6 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    # threads that wait for work let others have the core; read when PyTorch is loaded
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # threads that wait for work soon let others have the core; read when PyTorch is loaded
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     sys.exit(run(cli))

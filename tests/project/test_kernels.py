@@ -18,13 +18,13 @@ def test_a_function_that_cannot_be_kept_is_compiled_nevertheless():
 
 
 def test_commands_let_go_of_cores_that_they_wait_on():
-    """OpenMP's threads spin otherwise, and beside another program they take its cores for it."""
+    """OpenMP's threads spin for milliseconds otherwise, which takes cores from other programs."""
     code = (
-        "import os, sys; os.environ.pop('OMP_WAIT_POLICY', None)\n"
+        "import os, sys; os.environ.pop('GOMP_SPINCOUNT', None)\n"
         "from hgn_train import cli\n"
         "sys.argv = ['hgn-train', '--version']\n"
         "try: cli.main()\n"
-        "except SystemExit: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+        "except SystemExit: print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "PASSIVE False", done.stderr
+    assert done.stdout.splitlines()[-1] == "1000 False", done.stderr
