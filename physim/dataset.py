@@ -214,7 +214,8 @@ class Dataset:
 
         Raises:
             RecipeError: The times are not numbers.
-            SimulationError: A trajectory cannot be followed that far.
+            SimulationError: A trajectory cannot be followed that far; its number in the sentence
+                counts from the first of `key`.
 
         Example:
             >>> q, p = dataset.states("test", slice(0, 8), [-1.0, 10.0])  # doctest: +SKIP

@@ -7,7 +7,7 @@ as one line and exits with status 2; a traceback is always a bug of ours.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class PhysimError(Exception):
@@ -30,13 +30,16 @@ class SimulationError(PhysimError, ArithmeticError):
     """A trajectory cannot be computed: a collision, or a state that is not finite."""
 
 
-def unknown(setting: str, value: str, known: Iterable[str]) -> str:
+def unknown(
+    setting: str, value: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None
+) -> str:
     """The sentence for a name that is not in a list, with the nearest one first.
 
     Arguments:
         setting: The setting that was given the name, such as `system`.
         value: The name as given.
         known: The names that exist.
+        synonyms: Names of the same things elsewhere, and what they are called here.
 
     Returns:
         One sentence.
@@ -46,6 +49,9 @@ def unknown(setting: str, value: str, known: Iterable[str]) -> str:
         "system: got 'pendulun' (did you mean 'pendulum'?); known: mass_spring, pendulum"
     """
     names = list(known)
-    near = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+    word, elsewhere = value.lower(), synonyms or {}
+    near = [elsewhere[word]] if word in elsewhere else []
+    near += difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    near += [elsewhere[name] for name in difflib.get_close_matches(word, elsewhere, n=1)]
     hint = f" (did you mean '{near[0]}'?)" if near else ""
     return f"{setting}: got '{value}'{hint}; known: {', '.join(names)}"

@@ -43,8 +43,8 @@ class Part:
         standard_error: Of that mean, over trajectories; None for a single one.
         average_image: Error of the average training image.
         oracle: Error of the true clean states, 0 for data without noise.
-        share_explained: 1 − (error − oracle) / (average_image − oracle); nan where nothing is to
-            be explained.
+        share_explained: 1 − (error − oracle) / (average_image − oracle); above 1 where the
+            predictions repeat noise that they were given; nan where nothing is to be explained.
     """
 
     first: int
@@ -203,17 +203,18 @@ def read_predictions(path: str | Path) -> Iterator[Any]:
     name = Path(path)
     if not os.path.isfile(name):
         raise PhysimError(f"predictions: there is no file '{name}'")
+    kind = "a .npy file" if name.suffix == ".npy" else "an HDF5 file"
     with contextlib.ExitStack() as stack:
         try:
             if name.suffix == ".npy":
-                frames = np.load(name, mmap_mode="r", allow_pickle=False)
+                frames = np.lib.format.open_memmap(name, mode="r")
             else:
                 import h5py
 
                 frames = stack.enter_context(h5py.File(name)).get("image")
         except (OSError, ValueError) as error:
             raise PhysimError(
-                f"{name}: neither a .npy nor an HDF5 file of frames ({error})"
+                f"{name}: cannot be read as {kind} of frames ({str(error).splitlines()[0]})"
             ) from None
         if not hasattr(frames, "shape"):
             raise PhysimError(f"{name}: got no array 'image', expected the predicted frames")

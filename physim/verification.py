@@ -88,6 +88,16 @@ class Verification:
         """For JSON."""
         return {"ok": self.ok, **asdict(self)}
 
+    def __str__(self) -> str:
+        """What the command line prints: the findings, what was checked, and the verdict."""
+        error = self.energy_error
+        energy = "" if error is None else f"; worst relative energy error {error:.1e}"
+        checked = (
+            f"{self.path}: {self.shards:,} shard{'' if self.shards == 1 else 's'}, "
+            f"{self.trajectories:,} trajectories, {self.made_again:,} of them remade{energy}"
+        )
+        return "\n".join([*map(str, self.findings), checked, self.verdict])
+
 
 def verify(
     path: str | Path, deep: bool = False, progress: Callable[[int], None] | None = None

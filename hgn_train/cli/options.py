@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ device_option = click.option(
 data_option = click.option(
     "--data",
     help="Another data set than the one it was trained on, or where that one has moved.",
+)
+first_option = click.option(
+    "--first", default=0, show_default=True, help="Number of the first test trajectory."
 )
 set_option = click.option(
     "--set",
@@ -57,6 +60,22 @@ def pairs(changed: tuple[str, ...]) -> dict[str, str]:
             raise PhysimError(f"--set: got '{word}', expected NAME=VALUE")
         table[name.strip().replace("-", "_")] = value.strip()
     return table
+
+
+def rows_of(split: Sized, first: int, n: int) -> slice:
+    """The rows of a split that a command was asked for, fewer where it ends before.
+
+    Arguments:
+        split: The split.
+        first: Number of the first.
+        n: How many.
+
+    Raises:
+        PhysimError: The split holds none of them.
+    """
+    if not 0 <= first < len(split):
+        raise PhysimError(f"--first: got {first}, expected 0 … {len(split) - 1}")
+    return slice(first, min(first + n, len(split)))
 
 
 def check_folder(out: Path) -> None:

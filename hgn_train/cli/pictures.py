@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 KINDS = (".gif", ".mp4", ".png", ".npz")
+COLUMNS = 30
+"""Frames of a strip, at most."""
+
 FPS = 12.5
 """Frames per second, as in a GIF."""
 
@@ -44,7 +47,7 @@ def write_pictures(
     images: np.ndarray,
     arrays: dict[str, np.ndarray],
     truth: np.ndarray | None = None,
-) -> None:
+) -> str:
     """Write rollouts as an animation, strips, or arrays.
 
     Arguments:
@@ -52,6 +55,9 @@ def write_pictures(
         images: (n, frames, height, width, 3) from 0 to 1.
         arrays: Further contents of an .npz.
         truth: True frames to show above them, as many.
+
+    Returns:
+        What the file leaves out, as the end of a sentence; empty where it shows all frames.
 
     Raises:
         PhysimError: The rollout is not finite, the disk is full, or the file cannot be written.
@@ -82,6 +88,8 @@ def write_pictures(
         elif path.suffix == ".mp4":
             mp4(figures.film(rows, names=names), FPS, Path(file.name))
         elif path.suffix == ".png":
-            file.write(figures.labelled(strips))
+            file.write(figures.labelled(strips, COLUMNS))
         else:
             np.savez_compressed(file, image=frames, **arrays)  # type: ignore[arg-type]
+    some = path.suffix == ".png" and images.shape[1] > COLUMNS
+    return f"; it shows {COLUMNS} of them" if some else ""

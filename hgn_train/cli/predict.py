@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ ROWS = 64
 @click.command("predict")
 @options.run_argument
 @click.option("-n", default=512, show_default=True, help="Number of test trajectories.")
+@options.first_option
 @click.option("--before", default=0, show_default=True, help="Frames before the stored ones.")
 @click.option("--after", default=0, show_default=True, help="Frames after the stored ones.")
 @click.option(
@@ -27,9 +29,16 @@ ROWS = 64
 @options.data_option
 @options.device_option
 def command(
-    run: Path, n: int, before: int, after: int, out: Path, data: str | None, device: str
+    run: Path,
+    n: int,
+    first: int,
+    before: int,
+    after: int,
+    out: Path,
+    data: str | None,
+    device: str,
 ) -> None:
-    """Predict the frames of the first test trajectories, for `physim score`.
+    """Predict the frames of test trajectories, for `physim score`.
 
     \b
     Example:
@@ -38,6 +47,7 @@ def command(
     """
     import numpy as np
 
+    from hgn_train.data import slices
     from hgn_train.evaluation.judged import judged
     from physim.errors import PhysimError
 
@@ -50,17 +60,19 @@ def command(
         raise PhysimError(f"--out: got '{out}', expected a name ending in .npy")
     it = judged(run, options.device_of(device), data)
     images, stored = it.source.dataset.test.image, it.source.dataset.recipe.frames
-    n, frames = min(n, len(images)), before + stored + after
+    rows, frames = options.rows_of(images, first, n), before + stored + after
+    n = rows.stop - rows.start
     ahead, behind = stored - 1 - it.anchor + after, it.anchor + before
     part = out.with_name(out.name + ".part")
     try:
         written = np.lib.format.open_memmap(
             part, mode="w+", dtype=np.float32, shape=(n, frames, *images.shape[2:])
         )
-        for first in range(0, n, ROWS):
-            rows = slice(first, min(n, first + ROWS))
-            z = it.latents(images[rows][:, : it.frames])
-            written[rows] = it.rollout(z, ahead, behind)[0]
+        with click.progressbar(list(slices(n, ROWS)), label=str(out), file=sys.stderr) as parts:
+            for block in parts:
+                chosen = slice(first + block.start, first + block.stop)
+                z = it.latents(images[chosen][:, : it.frames])
+                written[block] = it.rollout(z, ahead, behind)[0]
         written.flush()
         del written
         part.replace(out)
@@ -72,5 +84,6 @@ def command(
     click.echo(
         f"{out}: {n} test trajectories, {frames} frames each, from {seen} of them\n"
         f"  score them   physim score {it.source.folder} {out} --seen {seen}"
+        + (f" --first {first}" if first else "")
         + (f" --start -{before}" if before else "")
     )

@@ -17,6 +17,7 @@ from hgn_train.cli import options
 )
 @click.option("--frames", default=0, help="Number of frames; by default as many as in training.")
 @click.option("-n", "n", default=8, show_default=True, help="Number of test trajectories.")
+@options.first_option
 @click.option(
     "-o",
     "--out",
@@ -39,6 +40,7 @@ def command(
     speed: float,
     frames: int,
     n: int,
+    first: int,
     out: Path,
     truth: bool,
     data: str | None,
@@ -69,17 +71,18 @@ def command(
     check_name(out)
     it = judged(run, options.device_of(device), data)
     split = it.source.dataset.test
-    n = min(n, len(split))
-    z = it.latents(split.image[:n])
+    rows = options.rows_of(split, first, n)
+    z = it.latents(split.image[rows])
     steps = (frames or it.frames) - 1
     ahead, behind = (0, steps) if backward else (steps, 0)
     images, q, p, energy = it.rollout(z, ahead, behind, speed)
     states = {"q": q, "p": p, "energy": energy}
     check_finite(out, states)  # before the simulator is asked for times that it may not reach
-    true = true_frames(it, "test", n, ahead, behind, speed) if truth else None
+    true = true_frames(it, "test", rows, ahead, behind, speed) if truth else None
     if backward:
         images, states = images[:, ::-1], {name: x[:, ::-1] for name, x in states.items()}
         true = None if true is None else true[:, ::-1]
-    write_pictures(out, images, states, true)
+    note = write_pictures(out, images, states, true)
     way = "backward" if backward else "forward"
-    click.echo(f"{out}: {n} test trajectories, {steps + 1} frames {way} at speed {speed:g}")
+    what = f"{len(images)} test trajectories, {steps + 1} frames {way} at speed {speed:g}"
+    click.echo(f"{out}: {what}{note}")

@@ -95,8 +95,8 @@ def command(
     ahead = max(0, (frames or it.frames) - 1 - it.anchor)
     length = frames or it.frames
     images, q, p, energy = (array[:, :length] for array in it.rollout(z, ahead, it.anchor))
-    write_pictures(out, images, {"q": q, "p": p, "energy": energy})
-    click.echo(f"{out}: {n} sampled trajectories of {length} frames")
+    note = write_pictures(out, images, {"q": q, "p": p, "energy": energy})
+    click.echo(f"{out}: {n} sampled trajectories of {length} frames{note}")
 
 
 def write_points(run: Path, n: int, seed: int, out: Path, device: Any) -> None:

@@ -168,7 +168,7 @@ def judge_beyond(
     images = split.image[:n][:, : it.frames]
     z = it.latents(images)
     ahead, behind = it.frames - 1 - it.anchor + extra, it.anchor + extra
-    real = true_frames(it, name, n, ahead, behind)
+    real = true_frames(it, name, slice(0, n), ahead, behind)
     drawn, _, _, energy = it.rollout(z, ahead, behind)
     errors = metrics.frame_errors(drawn, real)
     averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)
@@ -195,7 +195,7 @@ def judge_beyond(
     }
     for speed in SPEEDS:
         ahead, behind = it.frames - 1 - it.anchor, it.anchor
-        real = true_frames(it, name, n, ahead, behind, speed)
+        real = true_frames(it, name, slice(0, n), ahead, behind, speed)
         drawn, _, _, _ = it.rollout(z, ahead, behind, speed)
         errors = metrics.frame_errors(drawn, real)
         averages = metrics.frame_errors(np.broadcast_to(average, drawn.shape), real)
@@ -206,12 +206,12 @@ def judge_beyond(
 
 
 def true_frames(
-    it: Judged, name: str, n: int, ahead: int, behind: int, speed: float = 1.0
+    it: Judged, name: str, rows: slice, ahead: int, behind: int, speed: float = 1.0
 ) -> np.ndarray:
     """What the simulator draws around the inferred state, (n, frames, height, width, channel)."""
     times = it.source.dt * (it.anchor + speed * np.arange(-behind, ahead + 1))
-    q, _ = it.source.dataset.states(name, slice(0, n), times)
-    return from_bytes(it.source.dataset.draw(name, slice(0, n), q))
+    q, _ = it.source.dataset.states(name, rows, times)
+    return from_bytes(it.source.dataset.draw(name, rows, q))
 
 
 def valid_part(

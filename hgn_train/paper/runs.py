@@ -21,7 +21,7 @@ def found(folders: Iterable[Path]) -> list[Run]:
     """The evaluated runs below some folders, the best first.
 
     Arguments:
-        folders: Folders of runs, or runs.
+        folders: Folders of runs, or runs; links in them to others count too.
 
     Returns:
         The runs: of the largest preset first, then of the least seed, then of the first folder;
@@ -35,7 +35,8 @@ def found(folders: Iterable[Path]) -> list[Run]:
     for folder in folders:
         if not folder.is_dir():
             raise PhysimError(f"--runs: got '{folder}', expected a folder of runs")
-        paths = sorted(folder.rglob("evaluation.json"))
+        links = [path for path in folder.iterdir() if path.is_symlink()]
+        paths = sorted(path for at in (folder, *links) for path in at.rglob("evaluation.json"))
         runs += [_run(path) for path in paths if not is_of_other_data(path.parent)]
     return sorted(runs, key=_rank)  # stable: folders keep their order
 

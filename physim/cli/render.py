@@ -46,7 +46,9 @@ def _complete_recipe(
 )
 @click.option("--n", type=int, help="Trajectories in the training split.  [default: 50000]")
 @click.option(
-    "--n-test", type=int, help="Trajectories in the test split.  [default: a fifth of --n]"
+    "--n-test",
+    type=int,
+    help="Trajectories in the test split.  [default: a fifth of --n, at least 1]",
 )
 @click.option(
     "--name", help="Name of the data set.  [default: the recipe's, with what was changed]"

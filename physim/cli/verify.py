@@ -28,16 +28,5 @@ def command(ctx: click.Context, path: Path, deep: bool, as_json: bool) -> None:
     from physim.verification import verify
 
     result = verify(path, deep)
-    if as_json:
-        click.echo(json.dumps(result.as_dict(), indent=1))
-    else:
-        for finding in result.findings:
-            click.echo(str(finding))
-        error = result.energy_error
-        energy = "" if error is None else f"; worst relative energy error {error:.1e}"
-        click.echo(
-            f"{path}: {result.shards:,} shards, {result.trajectories:,} trajectories, "
-            f"{result.made_again:,} of them remade{energy}"
-        )
-        click.echo(result.verdict)
+    click.echo(json.dumps(result.as_dict(), indent=1) if as_json else str(result))
     ctx.exit(0 if result.ok else 1)

@@ -32,6 +32,25 @@ INTEGRATORS: dict[str, str] = {
 }
 """Name to the module that holds it, there under the name in capitals."""
 
+SYNONYMS: dict[str, str] = {
+    "explicit_euler": "euler",
+    "semi_implicit_euler": "symplectic_euler",
+    "verlet": "leapfrog",
+    "velocity_verlet": "leapfrog",
+    "stormer_verlet": "leapfrog",
+    "forest_ruth": "yoshida4",
+    "runge_kutta": "rk4",
+    "midpoint": "implicit_midpoint",
+    "gauss_legendre": "gauss6",
+    "dopri5": "dop853",
+    "rk45": "dop853",
+    "ias15": "gauss_radau",
+    "radau": "gauss_radau",
+    "exact": "closed_form",
+    "analytic": "closed_form",
+}
+"""Other names of these methods or of their nearest relatives, for the hint in an error."""
+
 REFERENCE = "gauss_radau"
 """The one that solves every system, with friction too, to machine precision."""
 
@@ -54,7 +73,7 @@ def find(name: str) -> Integrator:
         2
     """
     if name not in INTEGRATORS:
-        raise RecipeError(unknown("integrator", str(name), INTEGRATORS))
+        raise RecipeError(unknown("integrator", str(name), INTEGRATORS, SYNONYMS))
     return getattr(import_module(INTEGRATORS[name]), name.upper())
 
 

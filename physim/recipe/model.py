@@ -308,7 +308,7 @@ class Recipe(BaseModel):
         return self.model_copy(
             update={
                 "name": self.name or self.system,
-                "n_test": self.n // 5 if self.n_test is None else self.n_test,
+                "n_test": max(1, self.n // 5) if self.n_test is None else self.n_test,
                 "integrator": integrator.name,
                 "half_width": float(half_width),
                 "shard_size": shard_size,

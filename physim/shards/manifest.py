@@ -148,10 +148,11 @@ def read(folder: Path) -> Manifest:
         from physim.shards.journal import Journal
 
         journal = Journal(folder)
-        begun = journal.path.exists()
-        raise ShardError(
-            f"{folder}: {journal if begun else f'no {MANIFEST}; not a data set'}"
-        ) from None
+        if journal.path.exists():
+            raise ShardError(f"{folder}: {journal}") from None
+        if not Path(folder).exists():
+            raise ShardError(f"{folder}: there is no such folder") from None
+        raise ShardError(f"{folder}: no {MANIFEST}; not a data set") from None
     except NotADirectoryError:
         raise ShardError(
             f"{folder}: is a file, expected the folder of a data set; h5py reads a single shard"
@@ -164,8 +165,12 @@ def read(folder: Path) -> Manifest:
         found = Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise ShardError(f"{path}: damaged at {where} ({first['msg']})") from None
+        where = ".".join(map(str, first["loc"]))
+        place = f" at {where}" if where else ""
+        raise ShardError(
+            f"{path}: damaged{place} ({first['msg']}); fetch it again, or `physim render "
+            "--overwrite` the data set"
+        ) from None
     if found.format_version != MANIFEST_VERSION:
         raise ShardError(
             f"{path}: format_version {found.format_version}, this program reads "

@@ -95,6 +95,8 @@ def test_the_table_can_be_read(rendered, monkeypatch, capsys):
 def test_what_is_no_data_set_is_exit_status_2(tmp_path, monkeypatch, capsys):
     assert _run(monkeypatch, "inspect", str(tmp_path)) == 2
     assert "no manifest.json; not a data set" in capsys.readouterr().err
+    assert _run(monkeypatch, "inspect", str(tmp_path / "nowhere")) == 2
+    assert "nowhere: there is no such folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

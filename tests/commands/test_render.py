@@ -111,6 +111,11 @@ def _arrays(folder: Path, split: str, n: int) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts)[:n] for name, parts in found.items()}
 
 
+@pytest.mark.parametrize(("n", "n_test"), [(1, 1), (4, 1), (9, 1), (10, 2), (50_000, 10_000)])
+def test_a_fifth_is_for_testing_and_at_least_one(n, n_test):
+    assert Recipe.of({"system": "pendulum", "n": n}).n_test == n_test
+
+
 @pytest.mark.parametrize("recipe", ["hgn/two_body", "hgn-noisy/three_body", "dm/pendulum_colors"])
 def test_same_bytes_for_any_workers_shards_and_n(tmp_path, recipe):
     common = {"recipe": recipe, "frames": 8, "n_test": 7}

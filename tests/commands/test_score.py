@@ -203,7 +203,7 @@ def test_files_that_hold_no_frames_are_refused(clean, tmp_path, capsys):
         file["frames"] = np.zeros(3)
     for name, said in {
         "missing.npy": "there is no file",
-        "text.npy": "neither a .npy nor an HDF5 file",
+        "text.npy": "cannot be read as a .npy file of frames",
         "other.h5": "no array 'image'",
     }.items():
         assert run(cli, ["score", str(clean.path), str(tmp_path / name)]) == 2

@@ -386,7 +386,7 @@ def test_files_that_are_missing_or_too_many(copy):
         ({"seed": 5}, "manifest: seed 5, the recipe says 0"),
         ({"recipe": {"system": "pendulun"}}, "did you mean 'pendulum'"),
         ({"format_version": 3}, "format_version 3, this program reads 1"),
-        ({"counts": {"train": 45}}, "damaged at"),
+        ({"counts": {"train": 45}}, "`physim render --overwrite` the data set"),
     ],
 )
 def test_manifests_that_do_not_fit(copy, change, sentence):
@@ -441,7 +441,9 @@ def _run(monkeypatch, *arguments: str) -> int:
 
 def test_exit_status_and_output(copy, monkeypatch, capsys):
     assert _run(monkeypatch, "verify", str(copy)) == 0
-    assert "all is as promised" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed == f"{verify(copy)}\n"
+    assert printed.endswith("all is as promised\n")
     assert _run(monkeypatch, "verify", str(copy), "--json", "--deep") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ok"] is True

@@ -82,6 +82,14 @@ def test_sample(evaluated, tmp_path, capsys, name):
             assert getattr(image, "n_frames", 1) == (10 if name.endswith("gif") else 1)
 
 
+def test_strips_say_how_many_frames_they_show(evaluated, tmp_path, capsys):
+    for frames, said in ((30, "30 frames"), (31, "31 frames; it shows 30 of them")):
+        words = ("-n", 1, "--frames", frames, "--device", "cpu", "-o", tmp_path / "a.png")
+        assert run(capsys, "sample", evaluated, *words)[1].endswith(f"{said}\n")
+        with Image.open(tmp_path / "a.png") as image:
+            assert image.size == (30 * 18 * 2, 18 * 2)
+
+
 @pytest.mark.parametrize("way", [(), ("--backward",)])
 def test_true_frames_stand_above_the_models(evaluated, tiny_data, tmp_path, capsys, way):
     """As stored, from the inferred frame on, and where the rollout is longer than the data."""

@@ -247,6 +247,13 @@ def test_a_run_whose_folder_is_called_so_is_found(judged_run, tmp_path):
     assert [one.folder for one in runs.found([tmp_path])] == [tmp_path / "on-ice"]
 
 
+def test_runs_that_are_linked_are_found(judged_run, tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "link").symlink_to(judged_run)
+    found = [one.folder for one in runs.found([tmp_path / "runs"])]
+    assert found == [tmp_path / "runs" / "link"]
+
+
 def test_other_targets_and_states_have_a_folder_of_their_own(tmp_path, capsys):
     flow = settings_of("test", "circle", "nhf", train={"steps": 5})
     train.fit(flow, tmp_path / "flow", accelerator="cpu")

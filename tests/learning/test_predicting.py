@@ -47,6 +47,23 @@ def test_scores_are_those_of_the_evaluation(tiny_run, tiny_data, tmp_path, capsy
     assert before.share_explained == pytest.approx(1 - before.error / of_average, rel=1e-5)
 
 
+def test_later_trajectories(tiny_run, tiny_data, tmp_path, capsys):
+    """Are those of a whole prediction, and the command that is named scores them."""
+    for name, words in {"all": (), "some": ("--first", "5", "-n", "4")}.items():
+        out = tmp_path / f"{name}.npy"
+        assert run_command(cli.cli, ["predict", str(tiny_run), *words, "--out", str(out)]) == 0
+    every, some = (np.load(tmp_path / f"{name}.npy") for name in ("all", "some"))
+    assert np.allclose(some, every[5:9], atol=1e-5)
+    assert f"{out} --seen 3 --first 5" in capsys.readouterr().out
+    name = tmp_path / "rollout.npz"
+    words = ["rollout", str(tiny_run), "--first", "5", "-n", "4", "-o", str(name)]
+    assert run_command(cli.cli, words) == 0
+    stored = physim.open(tiny_data).test.image[5:9]
+    with np.load(name) as arrays:
+        assert len(arrays["image"]) == 4
+        assert np.array_equal(arrays["truth"], stored[:, 1:11])
+
+
 def test_true_frames_are_the_stored_ones(tiny_run):
     """Also every second of them, around the inferred state."""
     it = judged(tiny_run, torch.device("cpu"))
@@ -54,7 +71,7 @@ def test_true_frames_are_the_stored_ones(tiny_run):
     for speed, frames in ((1, range(12)), (2, range(it.anchor % 2, 12, 2))):
         behind = len([frame for frame in frames if frame < it.anchor])
         ahead = len(frames) - 1 - behind
-        found = images.true_frames(it, "test", 3, ahead, behind, float(speed))
+        found = images.true_frames(it, "test", slice(0, 3), ahead, behind, float(speed))
         assert np.array_equal(to_bytes(found), stored[:, list(frames)])
 
 
@@ -63,6 +80,8 @@ def test_true_frames_are_the_stored_ones(tiny_run):
     [
         (("--before", "-1"), "frames from 0"),
         (("-n", "0"), "n from 1"),
+        (("--first", "-1"), "--first: got -1, expected 0 …"),
+        (("--first", "100000"), "--first: got 100000, expected 0 …"),
         (("--out", "frames.gif"), "ending in .npy"),
         (("--out", "nowhere/frames.npy"), "cannot be written (No such file or directory)"),
     ],

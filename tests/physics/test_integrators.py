@@ -508,8 +508,19 @@ def test_every_refusal_names_what_fits():
         integrators.choose(systems.find("pendulum"), "closed_form", 0.1)
     with pytest.raises(RecipeError, match="three_body has no closed form"):
         integrators.choose(systems.find("three_body"), "closed_form")
-    with pytest.raises(RecipeError, match="did you mean 'leapfrog'"):
-        integrators.find("leapfrogg")
+    for name, near in {
+        "leapfrogg": "leapfrog",
+        "Verlet": "leapfrog",
+        "velocity-verlet": "leapfrog",
+        "RK45": "dop853",
+        "rk5": "rk4",
+    }.items():
+        with pytest.raises(RecipeError, match=f"did you mean '{near}'"):
+            integrators.find(name)
+    with pytest.raises(RecipeError, match="got 'nothing'; known: euler"):
+        integrators.find("nothing")
+    assert integrators.SYNONYMS.keys().isdisjoint(integrators.INTEGRATORS)
+    assert set(integrators.SYNONYMS.values()) <= set(integrators.INTEGRATORS)
     for system in SYSTEMS:
         for friction in (0.0, 0.1):
             assert integrators.choose(system, "", friction).fits(system, friction)

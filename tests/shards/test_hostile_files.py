@@ -421,7 +421,7 @@ def test_hostile_manifests(tmp_path, change, sentence):
 @pytest.mark.parametrize("text", ["", "{", "[" * 10**6, "\xff", "null", '{"seed": 1e999}', "NaN"])
 def test_manifests_that_are_not_json(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text, encoding="latin-1")
-    with pytest.raises(ShardError, match=r"manifest.json: damaged at"):
+    with pytest.raises(ShardError, match=r"manifest.json: damaged"):
         manifest.read(tmp_path)
 
 
