@@ -82,7 +82,9 @@ def row_findings(
     yield arrays["seed"] != recipe.seed, "seed is not that of the recipe"
     yield arrays["attempt"] < 0, "attempt is negative"
     lows, highs = _ranges(recipe, params.shape[1])
-    outside: np.ndarray = (params < lows * (1 - 1e-12)) | (params > highs * (1 + 1e-12))
+    outside: np.ndarray = (params < lows - 1e-12 * np.abs(lows)) | (
+        params > highs + 1e-12 * np.abs(highs)
+    )
     yield np.asarray(outside.any(axis=1)), "a parameter is outside its range in the recipe"
     finite = np.isfinite(q).all((1, 2)) & np.isfinite(p).all((1, 2))
     yield np.logical_not(finite), "a state is not finite"

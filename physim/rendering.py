@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ LOOKED_AT = 1000
 
 
 def render(
-    recipe: Recipe | str | os.PathLike[str] | None = None,
+    recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     *,
     workers: int | None = None,
@@ -50,7 +50,8 @@ def render(
     """Make a data set, or resume one that was interrupted.
 
     Arguments:
-        recipe: A recipe, the name or path of one, or None to take the defaults of `system`.
+        recipe: A recipe, the name or path of one, a table as in a recipe file, or None to take
+            the defaults of `system`.
         out: Folder; `datasets/<name of the recipe>` if None.
         workers: Threads that simulate, draw and compress; one per processor if None.
         scheduler: Address of a Dask scheduler that is to make the shards, or `local` for processes
@@ -72,8 +73,9 @@ def render(
     if isinstance(recipe, Recipe):
         recipe = Recipe.changed(recipe.model_dump(), "", settings)
     else:
-        given = recipes.load(recipe) if recipe else {}
-        recipe = Recipe.changed(given, str(recipe or ""), settings)
+        source = "" if recipe is None or isinstance(recipe, Mapping) else str(recipe)
+        given = recipe if isinstance(recipe, Mapping) else recipes.load(source) if source else {}
+        recipe = Recipe.changed(given, source, settings)
     if workers is not None:
         workers = whole("workers", workers, 1, sys.maxsize, "a whole number from 1")
     if out is not None and not os.fspath(out):

@@ -215,7 +215,9 @@ def _write(
     progress: Callable[[int], None],
 ) -> tuple[ShardWriter, float, int]:
     """Write blocks as they come; the shard is whole, but not yet under its name."""
-    writer = ShardWriter(path / job.name, job.n, attributes(recipe, job))
+    parameters = recipe.find_system().parameters
+    about = {row.symbol: row.meaning[:1].upper() + row.meaning[1:] for row in parameters}
+    writer = ShardWriter(path / job.name, job.n, attributes(recipe, job), descriptions=about)
     worst, redrawn = 0.0, 0
     try:
         for block in blocks:

@@ -147,6 +147,8 @@ def reasons(system: System, integrator: Integrator) -> str:
     Returns:
         One clause.
     """
+    if system.fault:
+        return system.fault
     found = ["two bodies collide"] if system.may_collide else []
     found.append("a state is not finite")
     if integrator.gives_up:

@@ -15,6 +15,9 @@ from physim.shards.manifest import Shard
 KEPT = 1e-10
 """Energy error up to which nothing is said of it."""
 
+LARGE = 1e-2
+"""Energy error from which on steps count as too long."""
+
 CLOSE = "bodies passed so close that double precision holds no more of it"
 NEAR_ZERO = "of an H near 0, to which the same error is large"
 
@@ -54,10 +57,14 @@ class Summary:
 
     @property
     def excuse(self) -> str:
-        """Why the energy error is large although the integrator keeps the energy, if it is."""
+        """Why the energy error is large, if it is and something can be said."""
         method, system = integrators.find(self.recipe.integrator), self.recipe.find_system()
-        kept = self.energy_error < KEPT or bool(self.recipe.friction)
-        if kept or not method.exact or system.bodies == 1:
+        if self.recipe.friction:
+            return ""
+        if not method.exact:
+            more = f"{method.name} took {self.recipe.substeps} per frame, --substeps takes more"
+            return f"of steps that are too long: {more}" if self.energy_error > LARGE else ""
+        if self.energy_error < KEPT or system.bodies == 1:
             return ""
         return NEAR_ZERO if system.box else CLOSE
 

@@ -1,9 +1,9 @@
 """From a recipe and a range of indices to arrays: physics, noise and drawing meet here alone.
 
 Every trajectory is a pure function of (recipe without n, n_test and shard_size; split; index). A
-trajectory whose bodies leave the canvas, collide, or pass too close for double precision is drawn
-again from the sampler with the next attempt number, so that it does not depend on its neighbours
-either.
+trajectory whose bodies leave the canvas, collide, or pass too close for double precision, or that
+does not stay finite, is drawn again from the sampler with the next attempt number, so that it does
+not depend on its neighbours either.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import numpy as np
 
 from physim import drawing, integrators, seeds
 from physim.drawing import canvas, palette
-from physim.errors import SimulationError
+from physim.errors import RecipeError, SimulationError
 from physim.integrators import rollout
 from physim.recipe import Recipe
+from physim.shards import format as layout
 from physim.simulation import failure, reasons
 from physim.systems.parameters import LAWS
 from physim.systems.positions import positions
@@ -26,8 +27,8 @@ SPLITS = ("train", "test")
 MAX_ATTEMPTS = 1000
 
 MAX_FAILURES = 20
-"""Attempts at a trajectory that may end in a collision, or too close to one; where bodies cannot
-collide, none may fail."""
+"""Attempts at a trajectory that may end in a collision, or too close to one, or far away where a
+state is no longer finite."""
 
 HELD = 1e-9
 """Relative energy error above which bodies have passed too close for double precision."""
@@ -43,6 +44,7 @@ class Generator:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.system = recipe.find_system()
+        self._check_system()
         self.integrator = integrators.find(recipe.integrator)
         self.style = drawing.find(recipe.style)
         self.times = recipe.dt * np.arange(recipe.frames) + 0.0  # 0, not −0, where dt < 0
@@ -56,6 +58,17 @@ class Generator:
         self._laws = np.array([LAWS.index(row.law) for row in distributions], dtype=np.int64)
         self._lows = np.array([row.low for row in distributions])
         self._highs = np.array([row.high for row in distributions])
+
+    def _check_system(self) -> None:
+        """Refuse a system whose functions or symbols are not as they must be."""
+        if self.system.fault:
+            raise RecipeError(self.system.fault)
+        for parameter in self.system.parameters:
+            if not layout.is_parameter(parameter.symbol):
+                raise RecipeError(
+                    f"{self.system.name}: got the parameter '{parameter.symbol}', expected a "
+                    "symbol of at most 32 ASCII letters, digits and _ that names no other array"
+                )
 
     def new_images(self, n: int) -> np.ndarray:
         """A buffer for the frames of `n` trajectories, (n, frames, height, width, 3) uint8."""
@@ -149,12 +162,14 @@ class Generator:
         self, split: str, index: np.ndarray, rows: dict[str, np.ndarray], failures: np.ndarray
     ) -> None:
         """Refuse a trajectory of which too many attempts failed."""
-        if failures.max() < (MAX_FAILURES if self.system.may_collide else 1):
+        if failures.max() < MAX_FAILURES:
             return
         row = int(failures.argmax())
         start = rows["params"][row], rows["q"][row, 0], rows["p"][row, 0]
         reason = reasons(self.system, self.integrator)
-        if self._holds_energy:
+        if not np.isfinite(start[1:]).all():
+            reason = f"the sampler '{self._sampler.name}' begins with a state that is not finite"
+        elif self._holds_energy:
             reason += f", or bodies pass so close that the energy does not hold to {HELD:g}"
         raise self._failure(split, index[row], *start, reason)
 

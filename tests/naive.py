@@ -23,7 +23,7 @@ def _levels(xy, radii, colours, offset, background, coverage, pixel_x, pixel_y):
     return out
 
 
-def crisp_discs(xy, radii, colours, half_width, offset, resolution):
+def crisp_discs(xy, radii, colours, half_width, offset, resolution, background=None):
     """Style `hgn`: levels to be rounded, (n, frames, resolution, resolution, 3)."""
     pixel = 2 * half_width / resolution
 
@@ -34,16 +34,16 @@ def crisp_discs(xy, radii, colours, half_width, offset, resolution):
         return np.clip(np.sqrt(r**2 - 1 / 12) + 0.5 - d, 0, 1)
 
     centres = (np.arange(resolution) + 0.5) * pixel - half_width
-    background = np.array([81, 88, 93]) / 255
+    background = np.array([81, 88, 93]) / 255 if background is None else background
     return _levels(xy, radii, colours, offset, background, coverage, centres, centres[::-1])
 
 
-def soft_discs(xy, radii, colours, half_width, offset, resolution):
+def soft_discs(xy, radii, colours, half_width, offset, resolution, background=None):
     """Style `dm`: levels to be truncated, (n, frames, resolution, resolution, 3)."""
 
     def coverage(distance, radius):
         return 1 / (1 + np.exp(80 * (distance - radius) / (2 * half_width)))
 
     grid = (2 * np.linspace(0, 1, resolution) - 1) * half_width
-    background = (0.321, 0.349, 0.368)
+    background = (0.321, 0.349, 0.368) if background is None else background
     return _levels(xy, radii, colours, offset, background, coverage, grid, grid[::-1])

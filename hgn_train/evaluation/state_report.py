@@ -90,8 +90,9 @@ def pictures(
 ) -> list[tuple[str, str, bytes]]:
     """File name, caption and bytes of each picture, in the order of the report."""
     models = [(results["settings"]["model"], arrays)]
+    plane = arrays["q"].shape[-1] == 1
     found = [
-        ("paths.png", PATHS, state_figures.paths(models)),
+        ("paths.png", PATHS[plane], state_figures.paths(models)),
         ("energy.png", ENERGY, state_figures.energies(models)),
         ("error.png", ERROR, state_figures.errors(models)),
     ]
@@ -100,9 +101,11 @@ def pictures(
     return found
 
 
-PATHS = (
-    "Test rollouts from the true initial states: the phase plane of three trajectories, or the "
-    "orbits of one. Truth in grey."
-)
+PATHS = {
+    True: "Three test rollouts from the true initial states, in the phase plane. Truth in grey.",
+    False: "The orbits of one test rollout from its true initial state. Truth in grey.",
+}
+"""By whether there is one degree of freedom."""
+
 ENERGY = "Deviation of the true H of the model's states from its constant value, six rollouts."
 ERROR = "Squared error over time, mean over all test rollouts."

@@ -255,5 +255,5 @@ def _versions(versions: Mapping[str, str]) -> str:
 def _sources(reference: str, style: str) -> str:
     from physim import drawing
 
-    lines = dict.fromkeys(line for line in (reference, drawing.find(style).reference) if line)
-    return "".join(f"- {line}\n" for line in lines)
+    sources = {"system": reference, "drawing": drawing.find(style).reference}
+    return "".join(f"- {what}: {source}\n" for what, source in sources.items() if source)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def _complete_system(
     ctx: click.Context, param: click.Parameter, text: str
 ) -> list[CompletionItem]:
+    from physim import plugins
     from physim.systems import SYSTEMS
+
+    plugins.load()
 
     return [CompletionItem(name) for name in SYSTEMS if name.startswith(text)]
 

@@ -23,6 +23,9 @@ def command(name: str | None, integrators: bool, styles: bool, list_recipes: boo
         physim systems pendulum
         physim systems --integrators
     """
+    from physim import plugins
+
+    plugins.load()
     if integrators:
         _integrators()
     elif styles:

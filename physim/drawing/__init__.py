@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from physim import plugins
 from physim.drawing.crisp_discs import CRISP_DISCS
 from physim.drawing.soft_discs import SOFT_DISCS
 from physim.drawing.style import Style
@@ -28,6 +29,8 @@ def find(name: str) -> Style:
         >>> find("dm").margin
         0.0
     """
+    if name not in STYLES:
+        plugins.load()
     if name not in STYLES:
         raise RecipeError(unknown("style", name, STYLES))
     return STYLES[name]

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from physim import plugins
 from physim.errors import RecipeError, unknown
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def find(name: str) -> Integrator:
         >>> find("leapfrog").order
         2
     """
+    if name not in INTEGRATORS:
+        plugins.load()
     if name not in INTEGRATORS:
         raise RecipeError(unknown("integrator", str(name), INTEGRATORS, SYNONYMS))
     return getattr(import_module(INTEGRATORS[name]), name.upper())

@@ -95,15 +95,8 @@ def _distribution(parameter: Parameter, value: Any, path: str) -> Distribution:
         raise RecipeError(
             f"{path}: got low {found.low:g} above high {found.high:g}, expected low ≤ high"
         )
-    if parameter.positive and found.low <= 0:
-        raise RecipeError(
-            f"{path}: got {found.low:g}, expected a number above 0 ({parameter.meaning})"
-        )
-    if found.low < parameter.least:
-        raise RecipeError(
-            f"{path}: got {found.low:g}, expected {parameter.least:g} or more "
-            f"({parameter.meaning})"
-        )
+    if expected := parameter.refused(found.low):
+        raise RecipeError(f"{path}: got {found.low:g}, expected {expected} ({parameter.meaning})")
     if found.law == "log_uniform" and found.low <= 0:
         raise RecipeError(f"{path}.log_uniform: got {found.low:g}, expected a number above 0")
     return found

@@ -53,7 +53,7 @@ def energies(dataset: Dataset, split: str) -> str:
         place = frame.places(np.array(span), np.full(2, epsilon))
         parts.append(svg.line(place, "mark"))
         parts.append(
-            f'<text class="note end" x="{place[1, 0]:.1f}" y="{place[1, 1] - 5:.1f}">ε</text>'
+            f'<text class="note" x="{place[0, 0] + 5:.1f}" y="{place[0, 1] - 5:.1f}">ε</text>'
         )
     parts.append(svg.line(frame.places(times[1:], np.log10(worst)), "curve"))
     parts.append(svg.line(frame.places(times[1:], np.log10(middle)), "curve second"))

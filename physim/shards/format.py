@@ -147,7 +147,8 @@ PARAMETER = Array(
     "<f8",
     ("trajectory",),
     "natural units",
-    "A parameter of the system; with a second axis `component` if it has several values",
+    "A parameter of the system, whose meaning is the description; with a second axis `component` "
+    "if it has several values",
 )
 
 ATTRIBUTES = (

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from physim import plugins
 from physim.errors import RecipeError, unknown
 
 if TYPE_CHECKING:
@@ -32,9 +33,16 @@ DEFAULT_BODIES = 4
 """How many bodies there are where there is a choice and nothing is said."""
 
 
+def _is_known(name: str) -> bool:
+    """Whether a name is in the list, perhaps as a line of a plugin."""
+    if name not in SYSTEMS:
+        plugins.load()
+    return name in SYSTEMS
+
+
 def choice_of_bodies(name: str) -> range:
     """How many bodies a system may have, if one can choose; empty if not."""
-    bodies = SYSTEMS[name][1] if name in SYSTEMS else None
+    bodies = SYSTEMS[name][1] if _is_known(name) else None
     return bodies if isinstance(bodies, range) else range(0)
 
 
@@ -83,7 +91,7 @@ def find(name: str, bodies: int | None = None) -> System:
         >>> find("n_body", 6).bodies
         6
     """
-    if name not in SYSTEMS:
+    if not _is_known(name):
         raise RecipeError(unknown("system", str(name), SYSTEMS))
     module, own = SYSTEMS[name]
     if isinstance(own, range):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from physim.errors import RecipeError
+
 Law = Literal["fixed", "uniform", "log_uniform", "area"]
 LAWS: tuple[Law, ...] = ("fixed", "uniform", "log_uniform", "area")
 
@@ -54,6 +56,10 @@ class Parameter:
         components: How many independent values there are, such as one mass per body.
         positive: Whether it must be above zero (else: zero or more).
         least: Smallest value in a data set, where the sampler cannot do with less.
+        signed: Whether it may be below zero, as a charge; the two before then say nothing.
+
+    Raises:
+        RecipeError: The default has values that are not allowed.
     """
 
     symbol: str
@@ -63,3 +69,29 @@ class Parameter:
     components: int = 1
     positive: bool = True
     least: float = 0.0
+    signed: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a default that a recipe could not repeat."""
+        for law in (self.default, self.paper):
+            if expected := self.refused(law.low):
+                raise RecipeError(
+                    f"parameter {self.symbol}: got {law}, expected {expected}; `positive=False` "
+                    "allows 0, `signed=True` all numbers"
+                )
+            if law.low > law.high:
+                raise RecipeError(f"parameter {self.symbol}: got {law}, expected low ≤ high")
+
+    def refused(self, value: float) -> str:
+        """What is expected instead of a value, in words; empty where it is allowed.
+
+        Arguments:
+            value: Of one component.
+        """
+        if self.signed:
+            return ""
+        if self.positive and value <= 0:
+            return "a number above 0"
+        if value < self.least:
+            return f"{self.least:g} or more"
+        return ""

@@ -100,6 +100,8 @@ def rows(system: System, params: Mapping[str, ArrayLike] | ArrayLike | None) -> 
     for parameter in system.parameters:
         values = found[:, system.columns[parameter.symbol]]
         lowest = float(values.min())
+        if parameter.signed:
+            continue
         if lowest < 0 or (parameter.positive and lowest == 0):
             allowed = "above 0" if parameter.positive else "from 0"
             raise RecipeError(

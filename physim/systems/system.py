@@ -89,7 +89,14 @@ class System:
     @property
     def may_collide(self) -> bool:
         """Whether it has several bodies, each of which moves freely in the plane."""
-        return self.dimension > 2
+        return self.bodies > 1 and self.dimension == 2 * self.bodies
+
+    @cached_property
+    def fault(self) -> str:
+        """What is wrong with its functions, as a sentence; empty where they fit each other."""
+        from physim.systems import soundness
+
+        return soundness.fault(self)
 
     @cached_property
     def n_params(self) -> int:

@@ -111,6 +111,14 @@ def _arrays(folder: Path, split: str, n: int) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts)[:n] for name, parts in found.items()}
 
 
+def test_a_table_is_a_recipe(tmp_path):
+    table = {"system": "pendulum", "frames": 4, "parameters": {"g": 9.81}}
+    summary = physim.render(table, tmp_path / "a", n=5)
+    assert summary.recipe == Recipe.of({**table, "n": 5})
+    with pytest.raises(RecipeError, match="did you mean 'frames'"):
+        physim.render({"system": "pendulum", "frame": 4}, tmp_path / "b")
+
+
 @pytest.mark.parametrize(("n", "n_test"), [(1, 1), (4, 1), (9, 1), (10, 2), (50_000, 10_000)])
 def test_a_fifth_is_for_testing_and_at_least_one(n, n_test):
     assert Recipe.of({"system": "pendulum", "n": n}).n_test == n_test
@@ -431,6 +439,16 @@ def test_bodies_that_nearly_met_are_said(tmp_path):
     assert words in str(dataclasses.replace(summary, shards=[shard]))
     euler = summary.recipe.model_copy(update={"integrator": "euler"})  # that is euler's own
     assert words not in str(dataclasses.replace(summary, shards=[shard], recipe=euler))
+
+
+def test_steps_that_are_too_long_are_said(tmp_path):
+    common = {"system": "two_body", "n": 5, "integrator": "leapfrog", "friction": 0.0}
+    coarse = str(physim.render(**common, dt=1.0, out=tmp_path / "a"))
+    assert "leapfrog took 1 per frame, --substeps takes more" in coarse
+    fine = physim.render(**common, dt=1.0, substeps=200, out=tmp_path / "b")
+    assert fine.energy_error < 1e-3
+    assert "--substeps" not in str(fine)
+    assert "--substeps" not in str(physim.render(**common | {"friction": 0.1}, out=tmp_path / "c"))
 
 
 def test_quiet_prints_nothing_and_the_summary_says_all(tmp_path, monkeypatch, capsys):

@@ -1,12 +1,19 @@
 """Trajectories that cannot be shown, or not accurately, are drawn again from the sampler."""
 
+import math
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from physim import trajectories
+from physim import systems, trajectories
 from physim.errors import SimulationError
+from physim.fields import ENERGY, FIELD, POSITIONS, SAMPLER, kernel
 from physim.integrators import rollout
 from physim.recipe import Recipe
+from physim.systems.parameters import Parameter, fixed, uniform
+from physim.systems.system import Sampler, System
 from physim.trajectories import HELD, MAX_FAILURES, Generator
 
 EIGHT = {"system": "n_body", "bodies": 8, "n": 50, "resolution": 8}
@@ -77,11 +84,68 @@ def test_collisions_at_every_attempt_are_refused(monkeypatch):
         generator.block("train", 0, 3)
 
 
-def test_what_has_nothing_to_collide_is_refused_at_once(monkeypatch):
-    generator = Generator(Recipe.of({"system": "pendulum", "n": 3, "resolution": 8}))
-    failing(monkeypatch, 1)
-    with pytest.raises(SimulationError, match="trajectory 1: a state is not finite"):
-        generator.block("train", 0, 3)
+@kernel(ENERGY)
+def _hill(q, p, params):
+    return p[0] ** 2 / 2 + q[0] ** 2 / 2 - q[0] ** 4 / 4
+
+
+@kernel(FIELD)
+def _slope(q, p, params, out):
+    out[0] = q[0] - q[0] ** 3
+
+
+@kernel(FIELD)
+def _speed(q, p, params, out):
+    out[0] = p[0]
+
+
+@kernel(POSITIONS)
+def _height(q, params, xy):
+    xy[0] = 0.0
+    xy[1] = q[0]
+
+
+@kernel(SAMPLER)
+def _aside(initial, u, params, q, p):
+    q[0] = initial[0]
+    p[0] = math.sqrt(1.1 - initial[0]) * (1 - 2 * u[0])
+
+
+def escaping(monkeypatch, **settings):
+    """A system that is infinitely far away at a finite time if it begins beyond the hill at 1."""
+    start = Sampler(
+        "aside", "", (Parameter("x", "place", uniform(0.1, 1.3), fixed(0.5)),), 1, _aside
+    )
+    system = System(
+        "hill", "", "", 1, 1, (Parameter("m", "mass", fixed(1.0), fixed(1.0)),), (start,),
+        _hill, _slope, _speed, True, _height, 2.0, 0.1, lambda largest: 2.0, "gauss_radau",
+    )  # fmt: skip
+    monkeypatch.setitem(systems.SYSTEMS, "hill", ("hill_of_a_test", None))
+    monkeypatch.setitem(sys.modules, "hill_of_a_test", SimpleNamespace(SYSTEM=system))
+    systems.find.cache_clear()
+    return Generator(Recipe.of({"system": "hill", "n": 60, "resolution": 8, **settings}))
+
+
+def test_what_runs_away_to_infinity_is_drawn_again(monkeypatch):
+    generator = escaping(monkeypatch, frames=60, initial={"x": {"uniform": [0.5, 1.05]}})
+    _, failed = generator._attempt("train", np.arange(60), np.zeros(60, np.int32))
+    assert 5 < failed.sum() < 40
+    found = generator.block("train", 0, 60)
+    assert (found["attempt"][failed] > 0).all()
+    assert np.isfinite(found["q"]).all()
+    assert np.abs(found["q"]).max() < 2
+
+
+def test_what_always_runs_away_is_refused(monkeypatch):
+    generator = escaping(monkeypatch, frames=60, initial={"x": 1.099})
+    with pytest.raises(SimulationError, match="a state is not finite, or with gauss_radau"):
+        generator.block("train", 0, 1)
+
+
+def test_a_start_that_is_not_finite_is_named(monkeypatch):
+    generator = escaping(monkeypatch, initial={"x": 1.2})
+    with pytest.raises(SimulationError, match="the sampler 'aside' begins with a state that is"):
+        generator.block("train", 0, 1)
 
 
 def test_attempts_that_leave_the_canvas_are_no_failures(monkeypatch):
