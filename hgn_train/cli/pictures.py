@@ -47,6 +47,7 @@ def write_pictures(
     images: np.ndarray,
     arrays: dict[str, np.ndarray],
     truth: np.ndarray | None = None,
+    first: int = 0,
 ) -> str:
     """Write rollouts as an animation, strips, or arrays.
 
@@ -55,6 +56,7 @@ def write_pictures(
         images: (n, frames, height, width, 3) from 0 to 1.
         arrays: Further contents of an .npz.
         truth: True frames to show above them, as many.
+        first: Number of the first trajectory.
 
     Returns:
         What the file leaves out, as the end of a sentence; empty where it shows all frames.
@@ -79,7 +81,7 @@ def write_pictures(
         both = zip(true, frames, strict=True)
         strips = [
             (f"{name} {index}", row)
-            for index, pair in enumerate(both)
+            for index, pair in enumerate(both, first)
             for name, row in zip(names, pair, strict=True)
         ]
     with files.written(path) as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -46,6 +45,7 @@ def command(
         physim score datasets/hgn/pendulum further.npy --start -60
     """
     import numpy as np
+    from tqdm import tqdm
 
     from hgn_train.data import slices
     from hgn_train.evaluation.judged import judged
@@ -68,11 +68,10 @@ def command(
         written = np.lib.format.open_memmap(
             part, mode="w+", dtype=np.float32, shape=(n, frames, *images.shape[2:])
         )
-        with click.progressbar(list(slices(n, ROWS)), label=str(out), file=sys.stderr) as parts:
-            for block in parts:
-                chosen = slice(first + block.start, first + block.stop)
-                z = it.latents(images[chosen][:, : it.frames])
-                written[block] = it.rollout(z, ahead, behind)[0]
+        for block in tqdm(list(slices(n, ROWS)), desc=out.name, unit="block", disable=None):
+            chosen = slice(first + block.start, first + block.stop)
+            z = it.latents(images[chosen][:, : it.frames])
+            written[block] = it.rollout(z, ahead, behind)[0]
         written.flush()
         del written
         part.replace(out)

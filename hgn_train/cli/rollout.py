@@ -82,7 +82,7 @@ def command(
     if backward:
         images, states = images[:, ::-1], {name: x[:, ::-1] for name, x in states.items()}
         true = None if true is None else true[:, ::-1]
-    note = write_pictures(out, images, states, true)
+    note = write_pictures(out, images, states, true, first)
     way = "backward" if backward else "forward"
     what = f"{len(images)} test trajectories, {steps + 1} frames {way} at speed {speed:g}"
     click.echo(f"{out}: {what}{note}")
