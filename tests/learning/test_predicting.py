@@ -60,7 +60,8 @@ def test_later_trajectories(tiny_run, tiny_data, tmp_path, capsys):
     assert run_command(cli.cli, words) == 0
     stored = physim.open(tiny_data).test.image[5:9]
     with np.load(name) as arrays:
-        assert len(arrays["image"]) == 4
+        drawn = arrays["image"].astype(int)
+        assert np.abs(drawn - to_bytes(some)[:, 1:11]).max() <= 1
         assert np.array_equal(arrays["truth"], stored[:, 1:11])
 
 

@@ -165,6 +165,8 @@ def test_a_signed_parameter(own, tmp_path):
         assert file["g"].attrs["description"] == b"Gravity"
         assert file["m"].attrs["description"] == b"Mass"
     assert physim.verify(tmp_path / "a").ok
+    physim.render(system="own", n=5, parameters={"g": -1.0}, out=tmp_path / "b")
+    assert physim.verify(tmp_path / "b").ok
     up, _ = physim.simulate("own", [0.1], [0.0], {"g": -1.0}, [0.0, 2.0])
     down, _ = physim.simulate("own", [math.pi + 0.1], [0.0], {"g": 1.0}, [0.0, 2.0])
     np.testing.assert_allclose(up, down - math.pi, rtol=0, atol=1e-12)
