@@ -50,8 +50,9 @@ def unknown(
     """
     names = list(known)
     word, elsewhere = value.lower(), synonyms or {}
+    here = {name.lower(): name for name in names}
     near = [elsewhere[word]] if word in elsewhere else []
-    near += difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    near += [here[name] for name in difflib.get_close_matches(word, here, n=1)]
     near += [elsewhere[name] for name in difflib.get_close_matches(word, elsewhere, n=1)]
     hint = f" (did you mean '{near[0]}'?)" if near else ""
     return f"{setting}: got '{value}'{hint}; known: {', '.join(names)}"

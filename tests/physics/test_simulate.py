@@ -111,6 +111,12 @@ BAD = {
     "workers: got 0, expected a whole number from 1": {"workers": 0},
     "friction: got -1.0, expected a number from 0": {"friction": -1.0},
     "friction: got nan, expected a number from 0": {"friction": float("nan")},
+    "params: got 'g' .did you mean 'G'": {
+        "system": "two_body",
+        "q0": [1, 0, -1, 0],
+        "p0": [0, 0.5, 0, -0.5],
+        "params": {"g": 1.0},
+    },
     "integrator: got 'rk5' .did you mean 'rk4'": {"integrator": "rk5"},
     "closed_form knows no friction": {"integrator": "closed_form", "friction": 0.1},
     "friction: got 'a', expected a number from 0": {"friction": "a"},
