@@ -10,6 +10,7 @@ copied to where the graph reads them. Both ways see the same batches and the sam
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +24,10 @@ WAYS = ("auto", "eager", "captured")
 
 WARM_UP = 3
 """Updates as plain calls before one is captured: kernels are chosen and state is allocated."""
+
+AHEAD = 8
+"""Replays between the marks of which two may lie ahead of the device: enough that it never waits,
+and no more, since a full queue makes the driver spin instead of sleep."""
 
 NEVER = 2**62
 """Number of the first bad update where there is none."""
@@ -125,6 +130,7 @@ class Captured(Update):
         self.graph: torch.cuda.CUDAGraph | None = None
         self.stream = torch.cuda.Stream(self.first_bad.device)
         self.done = 0
+        self.marks: deque[torch.cuda.Event] = deque()
         self.batch: dict[str, Tensor] = {}
         self.draws: dict[str, Tensor] = {}
 
@@ -149,7 +155,17 @@ class Captured(Update):
             copy(self.batch, batch)
             copy(self.draws, draws)
             self.graph.replay()
+            if self.done % AHEAD == 0:
+                self.wait()
         self.done += 1
+
+    def wait(self) -> None:
+        """Sleep while the device is more than two marks behind."""
+        mark = torch.cuda.Event(blocking=True)
+        mark.record()
+        self.marks.append(mark)
+        if len(self.marks) > 2:
+            self.marks.popleft().synchronize()
 
     def captured(self) -> torch.cuda.CUDAGraph:
         """Record the work on the fixed batch and draws, without doing it."""

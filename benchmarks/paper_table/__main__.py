@@ -39,6 +39,9 @@ from physim.errors import PhysimError
 AGREEMENT = "agreement.json"
 """Deviation of the step from the plain one, in OUT."""
 
+QUEUES = "32"
+"""Of the device for each process: with fewer (the default is 8), streams wait for one another."""
+
 LAST, SHARE = 60.0, 0.1
 """Seconds, and share of the time, before the end at which runs are saved and stopped, so that
 finished ones can be evaluated; in the last third of that no evaluation is started."""
@@ -68,9 +71,10 @@ def main(words: Sequence[str]) -> int:
     device = options.device
     changed = dict(word.split("=", 1) for word in options.set)
     variants = [v for v in known_variants() if v.name in options.variants]
-    cells = [cell for row in groups(options.systems, variants, options.seeds, 1) for cell in row]
+    which = options.systems, variants, options.seeds
+    cells = [cell for row in groups(*which, 1, 1, options.first_seed) for cell in row]
     side, together = shares(options, len(cells))
-    rows = groups(options.systems, variants, options.seeds, side)
+    rows = groups(*which, side, options.processes, options.first_seed)
     if options.work:
         mine = [cell for cell in cells if cell.name in options.cells]
         if options.work == "compare":
@@ -95,8 +99,9 @@ def main(words: Sequence[str]) -> int:
         (options.out / AGREEMENT).unlink()  # the next call compares again
         return 1
     schedule(rows, options, device, until, together)
+    said = ["OUT" if Path(word) == options.out else word for word in words]
     facts = {
-        "command": f"scripts/gpu_results.sh {' '.join(map(str, words))}",
+        "command": f"scripts/gpu_results.sh {' '.join(said)}",
         "seconds": time.time() - began,
         "ended": time.time(),
         "side_by_side": side,
@@ -190,7 +195,8 @@ def schedule(
         names = [word for cell in cells for word in ("--cells", cell.name)]
         command = [sys.executable, "-m", "benchmarks.paper_table", *words, *names]
         log = (options.out / f"{kind}.log").open("ab")
-        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+        environment = {"CUDA_DEVICE_MAX_CONNECTIONS": QUEUES} | os.environ
+        environment["PYTHONUNBUFFERED"] = "1"
         if kind == "evaluate":  # on all cores it would hold up training, which waits for its cores
             threads = judging_threads(cores, training, options.judges)
             environment.setdefault("OMP_NUM_THREADS", str(threads))
@@ -273,6 +279,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--systems", type=_list(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument("--variants", type=_list(names), default=names)
     parser.add_argument("--seeds", type=int, default=None, help="default 3, quick 1")
+    parser.add_argument("--first-seed", type=int, default=0, help="of them; default 0")
     parser.add_argument("--batch", type=int, default=0, help="trajectories per update")
     parser.add_argument("--side", type=int, default=0, help="runs per process, in threads")
     parser.add_argument(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 import platform
-import statistics
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import installed
-from benchmarks.paper_table.cells import SYSTEMS, Cell
+from benchmarks.paper_table.cells import Cell
+from benchmarks.paper_table.tables import tables
 from benchmarks.paper_table.work import DONE, FAILED, TIMES
 
 LIMIT = 15 * 2**20
@@ -120,75 +120,15 @@ def timing(out: Path, rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> 
     }
 
 
-MEASURES = {
-    "Pixel MSE × 1e4 of test rollouts (average image)": lambda of: (
-        1e4 * of["splits"]["test"]["error"],
-        f" ({1e4 * of['splits']['test']['average_image']:.2f})",
-    ),
-    "Pixel MSE × 1e4 of training rollouts": lambda of: (1e4 * of["splits"]["train"]["error"], ""),
-    "Share explained, test": lambda of: (of["splits"]["test"]["share_explained"], ""),
-    "Share explained further forward": lambda of: (of["beyond"]["forward"]["share_explained"], ""),
-    "Share explained further backward": lambda of: (
-        of["beyond"]["backward"]["share_explained"],
-        "",
-    ),
-    "Valid prediction time forward, share": lambda of: (of["beyond"]["valid_forward"], ""),
-    "Valid prediction time backward, share": lambda of: (of["beyond"]["valid_backward"], ""),
-    "Learned H: deviation along a test rollout / between rollouts": lambda of: (
-        of["splits"]["test"]["energy"]["relative_spread"],
-        "",
-    ),
-    "Seconds of training": lambda of: (of["training"].get("seconds", float("nan")), ""),
-}
-"""Caption of a table, and a run's number in it with what stands behind."""
-
-
 def markdown(rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> str:
-    """A table for each measure: variants by systems, means over seeds ± their deviation."""
+    """The tables, below how many runs they are of, where and by which command."""
     of = machine()
     evaluated = [row for row in rows if "evaluation" in row]
     versions = ", ".join(f"{name} {number}" for name, number in of["versions"].items())
     where = f"on {of['device']}, {of['date']}; Python {of['python']}, {versions}"
     command = facts.get("command", "")
-    lines = [f"{len(evaluated)} of {len(rows)} runs, {where}. `{command}`", ""]
-    for caption, measure in MEASURES.items():
-        cells = _table(evaluated, measure)
-        if cells:
-            systems = [
-                system for system in SYSTEMS if any(system in row for row in cells.values())
-            ]
-            lines += [f"### {caption}", "", _line(["variant", *systems])]
-            lines.append(_line(["---"] * (1 + len(systems))))
-            for variant, row in cells.items():
-                lines.append(_line([variant, *(row.get(system, "–") for system in systems)]))
-            lines.append("")
-    return "\n".join(lines)
-
-
-def _table(rows: Sequence[dict[str, Any]], measure: Any) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, list[tuple[float, str]]]] = {}
-    for row in rows:
-        try:
-            value = measure(row["evaluation"])
-        except KeyError:  # another kind of model has other measures
-            continue
-        found.setdefault(row["variant"], {}).setdefault(row["system"], []).append(value)
-    return {
-        variant: {system: _cell(values) for system, values in of.items()}
-        for variant, of in found.items()
-    }
-
-
-def _cell(values: Sequence[tuple[float, str]]) -> str:
-    numbers = [number for number, _ in values]
-    text = f"{statistics.mean(numbers):.3g}"
-    if len(numbers) > 1:
-        text += f" ± {statistics.stdev(numbers):.2g} of {len(numbers)}"
-    return text + values[0][1]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    heading = f"{len(evaluated)} of {len(rows)} runs, {where}. `{command}`"
+    return f"{heading}\n\n{tables(rows)}"
 
 
 def archives(folder: Path, stem: str, files: Sequence[tuple[str, Path]]) -> list[Path]:

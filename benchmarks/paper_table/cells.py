@@ -114,16 +114,26 @@ class Cell:
 
 
 def groups(
-    systems: Sequence[str], variants: Sequence[Variant], seeds: int, side: int
+    systems: Sequence[str],
+    variants: Sequence[Variant],
+    seeds: int,
+    side: int,
+    processes: int = 1,
+    first_seed: int = 0,
 ) -> list[list[Cell]]:
     """Cells in the order in which they are trained, those that run side by side together.
 
-    The first seed of every variant comes before the second of any.
+    The first seed of every variant comes before the second of any. Of the cells that run at the
+    same time, those of a system share a process as far as possible, which reads its data once.
     """
     found = []
-    for seed in range(seeds):
+    for seed in range(first_seed, first_seed + seeds):
         row = [Cell(variant, system, seed) for variant in variants for system in systems]
-        found += [row[start : start + side] for start in range(0, len(row), side)]
+        for start in range(0, len(row), side * processes):
+            wave = row[start : start + side * processes]
+            wave.sort(key=lambda cell: systems.index(cell.system))
+            each = -(-len(wave) // processes)
+            found += [wave[first : first + each] for first in range(0, len(wave), each)]
     return found
 
 

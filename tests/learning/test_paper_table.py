@@ -55,7 +55,8 @@ def test_quick_renders_trains_judges_and_goes_on(tmp_path):
     table = (out / "bundle" / "table.md").read_text()
     error = 1e4 * cell["evaluation"]["splits"]["test"]["error"]
     average = 1e4 * cell["evaluation"]["splits"]["test"]["average_image"]
-    assert f"| euler | {error:.3g} ({average:.2f}) |" in table
+    assert f" / {error:.1f} |" in table
+    assert f"| average image | {average:.2f} |" in table
     with zipfile.ZipFile(out / "bundle" / "weights.zip") as archive:
         assert "mass_spring-euler-0/best.safetensors" in archive.namelist()
     with zipfile.ZipFile(out / "bundle" / "pictures.zip") as archive:
@@ -405,6 +406,29 @@ def test_the_first_seed_of_all_comes_first():
     assert rows[0][0].name == "mass_spring-leapfrog-0"
     names = [cell.name for row in rows for cell in row]
     assert len(set(names)) == len(names)
+    later = groups(SYSTEMS, VARIANTS, 2, 4, first_seed=1)
+    assert [cell for row in later for cell in row] == [
+        cell for row in rows for cell in row if cell.seed > 0
+    ]
+
+
+def test_processes_at_work_at_once_share_systems_as_little_as_possible():
+    """Each reads the data of its systems; the variants that come first are trained first."""
+    variants = VARIANTS[:5]
+    first, second = groups(SYSTEMS, variants, 1, 10, 2)
+    assert [{cell.system for cell in row} for row in (first, second)] == [
+        set(SYSTEMS[:2]),
+        set(SYSTEMS[2:]),
+    ]
+    rows = groups(SYSTEMS, variants, 1, 4, 2)  # eight at once: two variants, then two, then one
+    assert [len(row) for row in rows] == [4, 4, 4, 4, 2, 2]
+    assert [{cell.variant.name for cell in row} for row in rows] == [
+        {variant.name for variant in variants[start : start + 2]} for start in (0, 0, 2, 2, 4, 4)
+    ]
+    assert [len({cell.system for cell in row}) for row in rows] == [2] * 6
+    assert sorted(cell.name for row in rows for cell in row) == sorted(
+        cell.name for row in groups(SYSTEMS, variants, 1, 20) for cell in row
+    )
 
 
 @pytest.mark.parametrize("name", [variant.name for variant in VARIANTS])

@@ -8,6 +8,7 @@ algorithm, frames decoded together, channels-last.
 
 import contextlib
 import copy
+import types
 
 import pytest
 import torch
@@ -265,6 +266,32 @@ def test_compiled_by_inductor_is_eager(case):
         return torch.compile(model, fullgraph=True)
 
     assert_same(updated(case, compiled, 3, **SHORT), updated(case, None, 3, **SHORT), 1e-4)
+
+
+def test_replays_do_not_run_far_ahead_of_the_device(monkeypatch):
+    """Each mark sleeps until the one before the last is reached."""
+    made, waited = [], []
+
+    class Event:
+        def __init__(self, blocking):
+            assert blocking
+            made.append(self)
+
+        def record(self):
+            pass
+
+        def synchronize(self):
+            waited.append(self)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
+    update = step.Captured(None, torch.nn.Linear(1, 1), None)
+    update.graph = types.SimpleNamespace(replay=lambda: None)
+    update.done = step.WARM_UP
+    for _ in range(5 * step.AHEAD):
+        update.run({}, {})
+    assert len(made) == 5
+    assert waited == made[:3]
 
 
 class Recorder:
