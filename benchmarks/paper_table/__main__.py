@@ -286,7 +286,8 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         "--processes",
         type=int,
         default=0,
-        help="such processes at once; by default one, at toy size on a CPU as many as cores",
+        help="such processes at once; by default two on a GPU and one on a CPU, at toy size one "
+        "on a GPU and as many as cores on a CPU",
     )
     parser.add_argument(
         "--judges",
@@ -304,8 +305,8 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         import torch
 
         options.device = "cuda" if torch.cuda.is_available() else "cpu"
-    toy = options.quick and options.device == "cpu"
-    options.processes = options.processes or (cores if toy else 1)
+    of_device = {"cuda": 1 if options.quick else 2, "cpu": cores if options.quick else 1}
+    options.processes = options.processes or of_device[options.device]
     options.judges = options.judges or (cores if options.quick else max(1, cores // 4))
     options.given = list(words)
     for word in options.set:

@@ -344,7 +344,8 @@ def test_an_archive_is_as_large_as_was_reckoned(tmp_path):
         ("--quick --device cpu --processes 3 --judges 1", 16, (3, (14, 40))),
         ("--quick --device cpu --side 4", 2, (2, (4, 20))),
         ("--quick --device cuda", 16, (1, (8, 3))),
-        ("--device cuda", 16, (1, (8, 1))),
+        ("--device cuda", 16, (2, (8, 1))),
+        ("--device cuda --processes 1", 16, (1, (8, 1))),
         ("--device cpu", 16, (1, (1, 1))),
     ],
 )
