@@ -63,6 +63,7 @@ def test_quick_renders_trains_judges_and_goes_on(tmp_path):
         assert "mass_spring-euler-0/rollout-0.png" in archive.namelist()
     times = json.loads((out / "bundle" / "timing.json").read_text())
     assert [training["steps"] for training in times["trainings"]] == [20]
+    assert times["call"]["command"].startswith("scripts/gpu_results.sh 8 OUT --quick")
     rows = times["call"]["agreement"]
     assert [row["precision"] for row in rows] == precisions(torch.device("cpu"))
     assert all(row["within"] for row in rows)

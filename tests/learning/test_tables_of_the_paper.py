@@ -94,7 +94,7 @@ def test_papers_are_named_only_beside_frames_like_theirs():
 def test_calls_are_merged_in_order_and_once():
     first = call(row(1e-4), row(2e-4, system="two_body"), command="first")
     more = call(row(3e-4, seed=1), row(1e-4), row(4e-4, batch=64), command="second")
-    found = merge.merged([first, more])
+    found = merge.merged([first, more, first])
     assert [source["command"] for source in found["sources"]] == ["first", "second"]
     order = [(c["system"], c["seed"]) for c in found["cells"]]
     assert order == [("pendulum", 0), ("two_body", 0), ("pendulum", 1), ("pendulum", 0)]
