@@ -52,6 +52,10 @@ def compiling(said: bool) -> Iterator[None]:
         yield
 
 
+IN_A_FILE = 30.0
+"""Seconds between two states of the bar where it is not seen, but kept."""
+
+
 class Log:
     """Metrics as JSON lines, TensorBoard events and a progress bar.
 
@@ -87,7 +91,12 @@ class Log:
                 str(run / "tensorboard"), purge_step=first + 1 if first else None
             )
         self.bar = tqdm(
-            total=t.steps, initial=first, unit="step", disable=not progress, dynamic_ncols=True
+            total=t.steps,
+            initial=first,
+            unit="step",
+            disable=not progress,
+            dynamic_ncols=True,
+            mininterval=0.1 if sys.stderr.isatty() else IN_A_FILE,
         )
         self.report, self.t = report, t
         self.step, self.time = logged, time.perf_counter()

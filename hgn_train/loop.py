@@ -187,8 +187,8 @@ class Training:
         bad = int(self.update.first_bad)
         if bad < self.settings.train.steps or not all_finite(self.model):
             raise DivergedError(
-                f"step {min(bad, self.done)}: the loss is not finite; the last good checkpoint "
-                f"is {self.last if self.last.is_file() else 'none'}; "
+                f"step {min(bad + 1, self.done)}: the loss is not finite; the last good "
+                f"checkpoint is {self.last if self.last.is_file() else 'none'}; "
                 "a smaller learning_rate or clip 1 may help"
             )
 

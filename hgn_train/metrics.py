@@ -169,7 +169,10 @@ def readout(
 
 @dataclass(frozen=True)
 class SyMetric:
-    """Whether the map from latent to true states is symplectic up to a factor.
+    """Whether the map from latent to true states looks symplectic up to a factor.
+
+    As its authors define it: maps that rotate or mirror coordinates after they are standardised,
+    or leave some of them out, pass too.
 
     Attributes:
         r2: In-sample R² of the polynomial regression.

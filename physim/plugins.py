@@ -49,7 +49,11 @@ def _load_file(path: Path) -> None:
     loader = SourceFileLoader(path.stem, str(path.absolute()))
     module = module_from_spec(spec_from_loader(path.stem, loader))  # type: ignore[arg-type]
     sys.modules[path.stem] = module
-    loader.exec_module(module)
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
 
 
 def _load_module(name: str) -> None:

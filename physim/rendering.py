@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -197,19 +198,21 @@ def _claim(path: Path, recipe: Recipe, overwrite: bool) -> tuple[dict[str, Shard
 
 def _check_versions(path: Path, versions: dict[str, str]) -> None:
     """Refuse to add shards to those of other versions; Python's own computes nothing in them."""
-    for name, ours in manifest.versions().items():
-        before = versions.get(name)
-        if name != "python" and before != ours:
-            raise RecipeError(
-                f"out: got '{path}', whose shards were made with {name} {before}, not {ours}; "
-                "go on with that one, choose another folder, or replace it with --overwrite"
-            )
+    for name, before, ours in manifest.differing(versions):
+        raise RecipeError(
+            f"out: got '{path}', whose shards were made with {name} {before}, not {ours}; "
+            "go on with that one, choose another folder, or replace it with --overwrite"
+        )
+
+
+_NUMBER = re.compile(r"[0-9]{5,12}")
+"""What shards are called, before `.h5`."""
 
 
 def _shards(path: Path) -> Iterator[Path]:
     """What is named as our shards are, and nothing else."""
     for split in SPLITS:
-        yield from (file for file in (path / split).glob("*.h5") if file.stem.isdigit())
+        yield from (file for file in (path / split).glob("*.h5") if _NUMBER.fullmatch(file.stem))
 
 
 def _tidy(path: Path) -> None:

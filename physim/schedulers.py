@@ -24,6 +24,7 @@ from physim import __version__
 from physim.errors import ShardError
 from physim.integrators import rollout
 from physim.recipe import Recipe
+from physim.shards import manifest
 from physim.shards.journal import Journal
 from physim.shards.manifest import Shard
 from physim.shards.write import EncodedBlock, Frames, ShardWriter, encode
@@ -155,9 +156,13 @@ def make_shard(recipe_json: str, folder: str, job: Job) -> Shard:
         The shard, on the disk under its final name.
 
     Raises:
-        ShardError: It cannot be written, or another data set is made in the folder by now.
+        ShardError: It cannot be written, this worker has other versions, or another data set is
+            made in the folder by now.
     """
     recipe = Recipe.from_json(recipe_json)
+    made = Journal(Path(folder)).versions()
+    for name, theirs, ours in manifest.differing(made) if made else ():
+        raise ShardError(f"{folder}: is made with {name} {theirs}, but this worker has {ours}")
     generator = Generator(recipe)
     images = generator.new_images(recipe.block_size)
 

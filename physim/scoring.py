@@ -25,6 +25,9 @@ from physim.errors import PhysimError
 VALID_BELOW = 0.025
 """Largest squared error of a frame, relative to its mean square, for a valid prediction."""
 
+OTHERS = (".npz", ".pt", ".pth", ".pkl", ".zip", ".csv", ".gif", ".mp4", ".png")
+"""Ends of files that are neither."""
+
 AVERAGED = 2000
 """Training trajectories of the average image."""
 
@@ -68,10 +71,12 @@ class Score:
         parts: By name, among the predicted frames: `stored`, all frames in the data set;
             `unseen`, those of them not given; `after` and `before`, beyond the two ends.
         valid: Median share of frames that are predicted before the first one with an error above
-            `VALID_BELOW` times its mean square: `forward` from the first unseen frame on,
-            `backward` from frame −1. Omitted if the average image is valid to the end of most
-            rollouts, as for bodies so small that they hardly change a frame.
+            `VALID_BELOW` times its mean square, both without noise: `forward` from the first
+            unseen frame on, `backward` from frame −1. Omitted if the average image is valid to
+            the end of most rollouts, as for bodies so small that they hardly change a frame.
         per_frame: Error of each predicted frame.
+        per_trajectory: Error of each predicted trajectory, by the name of the part, as for a
+            comparison of two models in pairs.
     """
 
     name: str
@@ -81,6 +86,7 @@ class Score:
     parts: dict[str, Part]
     valid: dict[str, float]
     per_frame: list[float]
+    per_trajectory: dict[str, list[float]]
 
     def as_dict(self) -> dict[str, Any]:
         """All of it, for JSON, which has null for what is not a number."""
@@ -125,8 +131,8 @@ def score(
     Arguments:
         dataset: A data set or its folder.
         predictions: (n, T, height, width, channel), uint8, or numbers from 0 to 1; any array
-            that can be sliced, in memory or in a file. Frames before the first and after the
-            last stored one are compared with the simulator's.
+            that can be sliced, in memory or in a file, or the path of a file. Frames before the
+            first and after the last stored one are compared with the simulator's.
         split: The predicted split.
         first: Number of the first predicted trajectory.
         start: Number of the first predicted frame; negative before the stored ones.
@@ -142,6 +148,9 @@ def score(
         >>> print(physim.score("datasets/hgn/pendulum", frames))  # doctest: +SKIP
     """
     data = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    if isinstance(predictions, str | Path):
+        with read_predictions(predictions) as frames:
+            return score(data, frames, split, first=first, start=start, seen=seen)
     _check(data, predictions, split, first, start, seen)
     n, total = predictions.shape[:2]
     average = average_image(data)
@@ -151,11 +160,13 @@ def score(
         given = _from_0_to_1(predictions[rows], first + rows.start)
         where = slice(first + rows.start, first + rows.stop)
         true, clean = _truth(data, split, where, start, total)
-        square = np.maximum(_mean(true**2), np.finfo(float).tiny)
         errors[rows] = _mean((given - true) ** 2)
         averages[rows] = _mean((average - true) ** 2)
         oracles[rows] = 0 if clean is None else _mean((clean - true) ** 2)
-        relative[rows], blank[rows] = errors[rows] / square, averages[rows] / square
+        calm = true if clean is None else clean  # noise alone may exceed what is valid
+        square = np.maximum(_mean(calm**2), np.finfo(float).tiny)
+        relative[rows] = _mean((given - calm) ** 2) / square
+        blank[rows] = _mean((average - calm) ** 2) / square
     number = start + np.arange(total)
     stored = (number >= 0) & (number < data.recipe.frames)
     chosen = {
@@ -184,6 +195,7 @@ def score(
             if at.size and np.median(_valid(blank[:, at])) < at.size
         },
         errors.mean(0).tolist(),
+        {name: errors[:, at].mean(1).tolist() for name, at in chosen.items() if at.any()},
     )
 
 
@@ -201,6 +213,8 @@ def read_predictions(path: str | Path) -> Iterator[Any]:
         PhysimError: There is no such file, or it is neither.
     """
     name = Path(path)
+    if name.suffix in OTHERS:
+        raise PhysimError(f"predictions: got '{name}', expected a .npy or an HDF5 file")
     if not os.path.isfile(name):
         raise PhysimError(f"predictions: there is no file '{name}'")
     kind = "a .npy file" if name.suffix == ".npy" else "an HDF5 file"
@@ -243,7 +257,11 @@ def _some(split: Any, n: int) -> Iterator[dict[str, np.ndarray]]:
 
 def _check(data: Dataset, predictions: Any, split: str, first: int, start: int, seen: int) -> None:
     recipe, held = data.recipe, len(data.split(split))
-    shape = tuple(getattr(predictions, "shape", ()))
+    if not hasattr(predictions, "shape"):
+        raise PhysimError(
+            f"predictions: got {type(predictions).__name__}, expected an array or a path"
+        )
+    shape = tuple(predictions.shape)
     frame = (recipe.resolution, recipe.resolution, 3)
     if len(shape) != 5 or shape[2:] != frame or 0 in shape:
         raise PhysimError(
@@ -270,6 +288,8 @@ def _blocks(predictions: Any) -> Iterator[slice]:
 def _from_0_to_1(part: Any, first: int) -> np.ndarray:
     values = np.asarray(part)
     if values.dtype == np.uint8:
+        if values.max() == 1:
+            raise PhysimError("predictions: got bytes of at most 1, expected 0 … 255")
         return values.astype(np.float32) / np.float32(255)
     if values.dtype.kind != "f":
         raise PhysimError(
@@ -279,7 +299,7 @@ def _from_0_to_1(part: Any, first: int) -> np.ndarray:
     bad = np.flatnonzero(~np.isfinite(values).all(axis=(1, 2, 3, 4)))
     if bad.size:
         raise PhysimError(f"predictions: trajectory {first + bad[0]} is not finite")
-    if np.abs(values).max() > 2:
+    if values.min() < -0.5 or values.max() > 2:
         raise PhysimError(
             f"predictions: got {values.min():g} … {values.max():g} in floating point, expected "
             "0 … 1, or bytes as uint8"

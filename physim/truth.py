@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from physim import drawing, integrators
 from physim.drawing import canvas, palette
-from physim.errors import RecipeError
+from physim.errors import RecipeError, SimulationError
 from physim.recipe import Recipe
 from physim.simulation import simulate
 from physim.systems.positions import positions
 from physim.systems.rows import numbers
 from physim.systems.system import System
+
+Solved = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""From states at time 0, (n, d), and times, (T,), to states, (n, T, d)."""
+
+FARTHEST = 10_000_000
+"""Frames between time 0 and a time that is asked for, at most."""
+
+_ROOM = 1 << 22
+"""Coordinates of all trajectories that are kept at a time on the way from frame to frame."""
 
 
 def states_at(
@@ -27,8 +36,10 @@ def states_at(
         q0: Positions at time 0, (n, d).
         p0: Momenta at time 0, (n, d).
         params: (n, n_params).
-        times: (T,), in any order; negative ones are reached backward from time 0. A fixed-step
-            integrator takes `substeps` steps from each to the next.
+        times: (T,), in any order; negative ones are reached backward from time 0. Whichever are
+            asked for, the motion is that of the data: an integrator that takes steps goes from
+            frame to frame, in `substeps` steps if they are fixed, and from the last frame before
+            a time in between to that time.
 
     Returns:
         (q, p), each (n, T, d).
@@ -40,11 +51,57 @@ def states_at(
     wanted = np.atleast_1d(numbers("times", times))
     if not len(q0) or wanted.shape == (0,):
         return (np.empty((len(q0), wanted.size, q0.shape[1])),) * 2
-    return simulate(
-        recipe.find_system(), q0, p0, params, wanted, integrator=recipe.integrator,
-        friction=recipe.friction,
-        substeps=recipe.substeps if integrators.find(recipe.integrator).advance else 1,
-    )  # fmt: skip
+    method = integrators.find(recipe.integrator)
+
+    def solved(q: np.ndarray, p: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return simulate(
+            recipe.find_system(), q, p, params, at, integrator=recipe.integrator,
+            friction=recipe.friction, substeps=recipe.substeps if method.advance else 1,
+        )  # fmt: skip
+
+    if method.advance is None or wanted.ndim != 1 or not np.isfinite(wanted).all():
+        return solved(q0, p0, wanted)  # which refuses what are no times
+    frame = wanted / recipe.dt
+    if (far := np.abs(frame).max()) > FARTHEST:
+        raise SimulationError(
+            f"times: got one {far:.3g} frames from time 0, expected at most {FARTHEST:,}"
+        )
+    nearest = np.rint(frame)
+    apart = np.abs(wanted - recipe.dt * nearest)
+    on_frame = apart <= 4 * np.finfo(float).eps * np.abs(wanted)
+    before = np.where(on_frame, nearest, np.trunc(frame)).astype(int)
+    needed = before[on_frame] if method.adaptive else before
+    reached = _at_frames(solved, recipe.dt, q0, p0, np.unique(needed))
+    q, p = (np.empty((len(q0), wanted.size, q0.shape[1])) for _ in range(2))
+    for i in np.flatnonzero(on_frame):
+        q[:, i], p[:, i] = reached[before[i]]
+    between = np.flatnonzero(~on_frame)
+    if method.adaptive and between.size:
+        q[:, between], p[:, between] = solved(q0, p0, wanted[between])
+        return q, p
+    for i in between:
+        rest = np.array([wanted[i] - recipe.dt * before[i]])
+        (q[:, i],), (p[:, i],) = (x.swapaxes(0, 1) for x in solved(*reached[before[i]], rest))
+    return q, p
+
+
+def _at_frames(
+    solved: Solved, dt: float, q0: np.ndarray, p0: np.ndarray, frames: np.ndarray
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """States, (n, d) each, at frames by their number, which may be negative; 0 is the start."""
+    found = {0: (q0, p0)}
+    room = max(1, _ROOM // q0.size)
+    for way in (1, -1):
+        last = max(0, int((way * frames).max(initial=0)))
+        q, p, begin = q0, p0, 0
+        while begin < last:
+            numbers_of = way * np.arange(begin + 1, min(begin + room, last) + 1)
+            q_at, p_at = solved(q, p, dt * numbers_of - dt * way * begin)
+            for place in np.flatnonzero(np.isin(numbers_of, frames)):
+                found[int(numbers_of[place])] = q_at[:, place], p_at[:, place]
+            q, p = (np.ascontiguousarray(x[:, -1]) for x in (q_at, p_at))
+            begin += numbers_of.size
+    return found
 
 
 def frames_of(

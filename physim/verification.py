@@ -145,7 +145,7 @@ def _set_findings(folder: Path, whole: Manifest, recipe: Recipe) -> Iterator[Fin
             yield Finding(None, None, f"manifest: {n} {split} trajectories, not as in the recipe")
     listed = {shard.name for shard in whole.shards}
     for split in whole.counts:
-        for file in sorted((folder / split).glob("*")):
+        for file in sorted((folder / split).glob("*.h5")):  # other files are not of the format
             if f"{split}/{file.name}" not in listed:
                 yield Finding(f"{split}/{file.name}", None, "is not in the manifest")
 

@@ -82,9 +82,11 @@ def main(words: Sequence[str]) -> int:
             (options.out / AGREEMENT).write_text(json.dumps(rows_of, indent=1) + "\n")
             return 0
         if options.work == "evaluate":
-            return min(1, work.evaluate(mine, scale, options.out, device))
-        stop = float(options.until)
-        return min(1, work.train(mine, scale, options.out, device, changed, options.batch, stop))
+            failed = work.evaluate(mine, scale, options.out, device)
+        else:
+            stop = float(options.until)
+            failed = work.train(mine, scale, options.out, device, changed, options.batch, stop)
+        return work.SAID if failed else 0
     check_names(changed, variants)
     work.check(cells, scale, options.out, changed, options.batch)
     began = time.time()
@@ -249,7 +251,7 @@ def schedule(
 def crashed(process: Process, out: Path) -> None:
     """Mark what a process that died on the way has left undone as failed, and say so."""
     code = process.child.returncode
-    if code in (0, 1):  # 1: a cell failed and says why itself
+    if code in (0, work.SAID):
         return
     log = out / f"{process.kind}.log"
     last = (log.read_text(errors="replace").splitlines() or [""])[-1]
@@ -300,6 +302,12 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         parser.add_argument(name, help=argparse.SUPPRESS)
     parser.add_argument("--cells", action="append", default=[], help=argparse.SUPPRESS)
     options = parser.parse_args(words)
+    for name in ("batch", "side", "processes", "judges", "first_seed"):
+        if (got := getattr(options, name)) < 0:
+            word = name.replace("_", "-")
+            parser.error(f"--{word}: got {got}, expected a whole number from 0")
+    if options.seeds is not None and options.seeds < 1:
+        parser.error(f"--seeds: got {options.seeds}, expected a whole number from 1")
     options.seeds = options.seeds or (1 if options.quick else 3)
     if options.device == "auto":
         import torch
@@ -312,8 +320,6 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     for word in options.set:
         if "=" not in word:
             parser.error(f"--set: got '{word}', expected NAME=VALUE")
-    if options.batch < 0:
-        parser.error(f"--batch: got {options.batch}, expected a whole number from 0")
     return options
 
 

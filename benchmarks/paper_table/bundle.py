@@ -38,12 +38,15 @@ def write(out: Path, cells: Sequence[Cell], facts: dict[str, Any]) -> tuple[Path
     Returns:
         The folder, and the files that are too large for an archive and are left out.
     """
+    from hgn_train.evaluation.results import to_null
+
     folder = out / "bundle"
     folder.mkdir(parents=True, exist_ok=True)
     rows = [_row(out / "runs" / cell.name, cell) for cell in cells]
     kept = {"machine": machine(), "call": facts, "cells": rows}
-    (folder / "results.json").write_text(json.dumps(kept, indent=1) + "\n")
-    (folder / "timing.json").write_text(json.dumps(timing(out, rows, facts), indent=1) + "\n")
+    for name, content in (("results", kept), ("timing", timing(out, rows, facts))):
+        text = json.dumps(to_null(content), indent=1, allow_nan=False)
+        (folder / f"{name}.json").write_text(text + "\n")
     (folder / "table.md").write_text(markdown(rows, facts))
     runs = [(cell, out / "runs" / cell.name) for cell in cells]
     pictures = [(cell.name, run / "pictures" / name) for cell, run in runs for name in PICTURES]

@@ -172,7 +172,8 @@ def settings(
     tables = (scale.network, variant.network, scale.train, variant.train)
     given = {name: str(value) for table in tables for name, value in table.items()}
     if variant.sees == 0:
-        given |= {"inference_frames": scale.network.get("frames", "30")} | WHOLE
+        frames = changed.get("frames", scale.network.get("frames", 30))
+        given |= {"inference_frames": str(frames)} | WHOLE
     elif variant.sees:
         given["inference_frames"] = str(variant.sees)
     given |= {"seed": str(cell.seed)} | dict(changed)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +38,8 @@ def merged(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         machine and the command of each call.
 
     Raises:
-        PhysimError: Two different runs of a variant, system, seed and batch size.
+        PhysimError: Two different runs of a variant, system, seed and batch size, or seeds of one
+            variant with different settings.
     """
     sources: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
@@ -51,11 +53,27 @@ def merged(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         key = label, row["system"], row["seed"]
         if kept.setdefault(key, row) != row:
             raise PhysimError(f"{row['system']}, {label}, seed {row['seed']}: two different runs")
+    _check_settings(kept)
     order: dict[str, int] = {}
     for label, _, _ in kept:
         order.setdefault(label, len(order))
     cells = [kept[key] for key in sorted(kept, key=lambda key: order[key[0]])]
     return {"sources": sources, "cells": cells}
+
+
+def _check_settings(kept: dict[tuple[str, str, int], dict[str, Any]]) -> None:
+    """Refuse seeds that would be averaged but differ in more than the seed."""
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    for (label, system, _), row in kept.items():
+        settings = row["evaluation"]["settings"]
+        ours = settings["network"] | settings["train"] | {"seed": None}
+        theirs = first.setdefault((label, system), ours)
+        for name, value in ours.items():
+            if theirs.get(name) != value:
+                raise PhysimError(
+                    f"{system}, {label}: seeds with different settings ({name} "
+                    f"{theirs.get(name)} and {value}), expected the same"
+                )
 
 
 def _source(one: dict[str, Any]) -> dict[str, Any]:
@@ -68,14 +86,16 @@ def _shorter(value: Any) -> Any:
         return {name: _shorter(each) for name, each in value.items() if name not in LEFT_OUT}
     if isinstance(value, list):
         return [_shorter(each) for each in value]
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value
 
 
 def lines(found: dict[str, Any]) -> str:
     """JSON, a source or a run in each line."""
     parts = []
     for name, entries in found.items():
-        each = ",\n".join(json.dumps(entry) for entry in entries)
+        each = ",\n".join(json.dumps(entry, allow_nan=False) for entry in entries)
         parts.append(f"{json.dumps(name)}: [\n{each}\n]")
     return "{\n" + ",\n".join(parts) + "\n}\n"
 

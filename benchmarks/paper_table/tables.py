@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from benchmarks.paper_table.cells import SYSTEMS
 from physim.markdown import table
@@ -16,6 +17,7 @@ Row = dict[str, Any]
 Measure = Callable[[dict[str, Any]], Sequence[float]]
 
 ERROR = "Pixel MSE × 1e4, training / test"
+SECONDS = "Seconds of training of each seed, with others beside it"
 
 MEASURES: dict[str, Measure] = {
     ERROR: lambda of: [1e4 * of["splits"][split]["error"] for split in ("train", "test")],
@@ -29,7 +31,7 @@ MEASURES: dict[str, Measure] = {
     "Learned H, deviation along a test rollout / between rollouts": lambda of: [
         of["splits"]["test"]["energy"]["relative_spread"]
     ],
-    "Seconds of training, with others beside it": lambda of: [of["training"]["seconds"]],
+    SECONDS: lambda of: [of["training"]["seconds"]],
 }
 """Caption of a table, and a run's numbers in it."""
 
@@ -44,8 +46,13 @@ def tables(rows: Sequence[Row]) -> str:
         Markdown.
     """
     from hgn_train.evaluation.image_table import REPORTED
+    from hgn_train.evaluation.results import without_null
 
-    evaluated = [row for row in rows if "evaluation" in row]
+    evaluated = [
+        row | {"evaluation": without_null(row["evaluation"])}
+        for row in rows
+        if "evaluation" in row
+    ]
     systems = [name for name in SYSTEMS if any(row["system"] == name for row in evaluated)]
     parts = []
     for caption, measure in MEASURES.items():
@@ -62,13 +69,14 @@ def tables(rows: Sequence[Row]) -> str:
 
 
 def labels(rows: Sequence[Row]) -> list[str]:
-    """Names of rows: the variant, and its batches where they are not those of its first row."""
-    first: dict[str, int] = {}
+    """Names of rows: the variant, and its batches where they are not those of its preset."""
+    from hgn_train.presets import changes
+
     found = []
     for row in rows:
-        batch = row["evaluation"]["settings"]["train"]["batch_size"]
-        usual = first.setdefault(row["variant"], batch)
-        found.append(row["variant"] + (f", batches of {batch}" if batch != usual else ""))
+        settings = row["evaluation"]["settings"]
+        batch = changes(settings, row["system"]).get("batch_size")
+        found.append(row["variant"] + (f", batches of {batch}" if batch else ""))
     return found
 
 
@@ -83,8 +91,9 @@ def _lines(
         except KeyError:  # another kind of model has other measures
             continue
         values.setdefault(label, {}).setdefault(row["system"], []).append(found)
+    cell = _each if measure is MEASURES[SECONDS] else _cell
     for label, of in values.items():
-        yield label, [_cell(of[name]) if name in of else "–" for name in systems]
+        yield label, [cell(of[name]) if name in of else "–" for name in systems]
 
 
 def _as_reported(rows: Sequence[Row]) -> bool:
@@ -98,6 +107,11 @@ def _average(rows: Sequence[Row], system: str) -> str:
     return f"{1e4 * splits['test']['average_image']:.2f}"
 
 
+def _each(of_seeds: Sequence[Sequence[float]]) -> str:
+    """All numbers, where their mean says nothing: machines are differently busy."""
+    return ", ".join(f"{value:.0f}" for values in of_seeds for value in values)
+
+
 def _cell(of_seeds: Sequence[Sequence[float]]) -> str:
     """Means over the seeds, with deviation and number where there are several."""
     text = " / ".join(map(_number, zip(*of_seeds, strict=True)))
@@ -106,8 +120,11 @@ def _cell(of_seeds: Sequence[Sequence[float]]) -> str:
 
 def _number(of_seeds: Sequence[float]) -> str:
     """Three significant digits, and the deviation to as many places."""
-    mean = statistics.mean(of_seeds)
+    mean = float(np.mean(of_seeds))
     size = math.floor(math.log10(abs(mean))) if mean and math.isfinite(mean) else 0
     places = max(0, 2 - size)
     text = f"{mean:.{places}f}"
-    return text + (f" ± {statistics.stdev(of_seeds):.{places}f}" if len(of_seeds) > 1 else "")
+    if len(of_seeds) == 1:
+        return text
+    with np.errstate(invalid="ignore"):  # of one that is infinite
+        return f"{text} ± {np.std(of_seeds, ddof=1):.{places}f}"

@@ -16,6 +16,9 @@ from typing import Any
 from benchmarks.paper_table.cells import Cell, Scale, settings
 from physim.errors import PhysimError
 
+SAID = 4
+"""Exit status of a process of which a cell failed and says why itself."""
+
 DONE, FAILED, TIMES = "trained.json", "failed.json", "times.json"
 
 
@@ -45,6 +48,8 @@ def check(
         kept = load(run) if any(path.is_file() for path in there) else None
         dt = 1.0 if kept is None else getattr(kept.network, "dt", 1.0)  # the data's, as it was
         wanted = settings(cell, scale, out / "data", changed, batch, dt)
+        if kept is not None and wanted.train.precision == "auto":  # which is now decided
+            wanted = wanted.decided(kept.train.precision)
         if kept is not None and (differing := _differences(wanted, kept)):
             raise PhysimError(
                 f"{run}: holds a run with other settings ({', '.join(differing)}); "

@@ -59,6 +59,8 @@ def command(
             f"--spline-flow: is trained on the run's own target, '{trained.data}'; got --data "
             f"'{data}', expected only one of the two options"
         )
+    if extra is not None and trained.model == "nhf":
+        raise PhysimError("--extra: a flow has no frames and no motion to be followed further")
     if spline_flow:
         from hgn_train.evaluation.spline_flow import fit
 

@@ -6,6 +6,7 @@ in `RUN/on-NAME`, NAME being that of the data, and no table or figure takes them
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -30,12 +31,34 @@ def folder_of(run: Path, trained: RunSettings, given: str) -> Path:
         The run's own folder, or one below it, which may not be there yet.
 
     Raises:
-        PhysimError: The data are not there, or do not fit the model.
+        PhysimError: The data are not there, or do not fit the model; or the folders that it might
+            be hold results on other data.
     """
     if is_same(trained.data, given) or have_moved(run, trained, given):
         return run
     path = Path(os.path.abspath(given))  # a link keeps its name
-    return run / f"{START}{path.stem if path.is_file() else path.name}"
+    name = path.stem if path.is_file() else path.name
+    place = run / f"{START}{name}"
+    if _is_of(place, given):
+        return place
+    longer = (
+        run / f"{START}{path.parent.name}-{name}"
+    )  # `hgn/pendulum` is not `hgn-noisy/pendulum`
+    if _is_of(longer, given):
+        return longer
+    raise PhysimError(
+        f"--data: got '{given}', but {place} and {longer} hold results on other data; expected "
+        "them renamed or removed"
+    )
+
+
+def _is_of(place: Path, given: str) -> bool:
+    """Whether a folder is free for results on some data, or holds those."""
+    try:
+        there = json.loads((place / "evaluation.json").read_text())["data"]
+    except (OSError, ValueError, KeyError, TypeError):  # none, or none that say on what
+        return True
+    return is_same(there, given)
 
 
 def is_same(own: str, given: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -119,8 +120,9 @@ def fit_prior(run: Path, device: torch.device, folder: str | None = None, n: int
     path = run / "checkpoints" / PRIOR
     saved = checkpoint.load_model(run, device)[2]
     facts = {"weights": checkpoint.checksum(saved.tensors)}
-    if path.is_file() and checkpoint.read(path).facts == facts:
-        return
+    with contextlib.suppress(PhysimError):  # a damaged one is fitted again
+        if path.is_file() and checkpoint.read(path).facts == facts:
+            return
     it = judged(run, device, folder)
     split = it.source.dataset.train
     generator = torch.Generator().manual_seed(0)

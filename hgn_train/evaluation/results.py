@@ -19,13 +19,20 @@ OPTIONAL = ("settings", "spline_flow")
 """Results that hold no numbers which may be undefined, or none at all."""
 
 
-def _to_null(value: Any) -> Any:
+def to_null(value: Any) -> Any:
     """With None for all that JSON has no number for: what is undefined, or diverges."""
     if isinstance(value, Mapping):
-        return {name: _to_null(entry) for name, entry in value.items()}
+        return {name: to_null(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_to_null(entry) for entry in value]
+        return [to_null(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def without_null(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Results with nan for what is undefined; JSON has null."""
+    return {
+        name: entry if name in OPTIONAL else _from_null(entry) for name, entry in results.items()
+    }
 
 
 def _from_null(value: Any) -> Any:
@@ -53,7 +60,7 @@ def keep(run: Path, results: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
     with files.written(run / "evaluation.npz") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     files.write(
-        run / "evaluation.json", json.dumps(_to_null(results), indent=2, allow_nan=False) + "\n"
+        run / "evaluation.json", json.dumps(to_null(results), indent=2, allow_nan=False) + "\n"
     )
 
 
@@ -79,7 +86,7 @@ def numbers(run: Path) -> dict[str, Any]:
         whole = False
     if not whole:
         raise _damaged(path)
-    return {name: kept[name] if name in OPTIONAL else _from_null(kept[name]) for name in kept}
+    return without_null(kept)
 
 
 def load(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

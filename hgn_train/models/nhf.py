@@ -172,10 +172,11 @@ class NHF(nn.Module):
             generator: Where randomness comes from.
 
         Returns:
-            `noise`, (k, batch, d).
+            `noise`, (batch, k, d).
         """
         shape = (self.settings.samples, batch_size, self.settings.dimension)
-        return {"noise": torch.randn(shape, generator=generator, device=generator.device)}
+        noise = torch.randn(shape, generator=generator, device=generator.device)
+        return {"noise": noise.transpose(0, 1)}
 
     def forward(
         self, batch: Mapping[str, Tensor], draws: Mapping[str, Tensor]
@@ -189,7 +190,7 @@ class NHF(nn.Module):
         Returns:
             `loss`, minus the mean bound in nats per point, and `elbo`, the mean evidence bound.
         """
-        weights = self.log_weights(batch["points"], draws["noise"])
+        weights = self.log_weights(batch["points"], draws["noise"].transpose(0, 1))
         return {"loss": -bound(weights).mean(), "elbo": weights.detach().mean()}
 
     @torch.no_grad()

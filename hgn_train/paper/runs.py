@@ -9,6 +9,7 @@ from shlex import quote
 
 from hgn_train.evaluation.elsewhere import is_of_other_data, is_same
 from hgn_train.evaluation.markdown import history
+from hgn_train.evaluation.results import numbers
 from hgn_train.paper.figure import Need, Run
 from hgn_train.presets import changes
 from physim.errors import PhysimError
@@ -43,11 +44,11 @@ def found(folders: Iterable[Path]) -> list[Run]:
 
 def _run(path: Path) -> Run:
     try:
-        results = json.loads(path.read_text())
+        results = numbers(path.parent)
         settings = results["settings"]
         need = Need(settings["model"], results["system"], settings["preset"])
         seed = settings["train"]["seed"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, PhysimError):
         seed = None
     if not isinstance(seed, int):
         raise PhysimError(f"{path}: damaged; `hgn-train evaluate {path.parent}` remakes it")

@@ -147,7 +147,7 @@ OF_SYSTEM: dict[str, dict[str, dict[str, Any]]] = {
 
 MINUTES: dict[str, dict[str, int]] = {
     "small": {"mass_spring": 2, "pendulum": 13, "two_body": 11, "three_body": 10},
-    "long": {"pendulum": 50, "two_body": 50},
+    "long": {"pendulum": 50, "two_body": 50, "three_body": 40},
 }
 """About how long a run takes on one core of a current server, for the sentence of `auto`."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from physim.command_line import percent, size_text
+from physim.systems.parameters import LAWS
 
 
 @click.command("inspect")
@@ -88,8 +89,10 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+        return ", ".join(
+            f"{key} {' … '.join(map(_plain, item)) if key in LAWS else _plain(item)}"
+            for key, item in value.items()
+        )
     if isinstance(value, list):
-        is_range = len(value) == 2 and not any(isinstance(item, dict | list) for item in value)
-        return (" … " if is_range else ", ").join(map(_plain, value))
+        return ", ".join(map(_plain, value))
     return str(value)

@@ -50,6 +50,13 @@ def command(
     with read_predictions(predictions) as frames:
         result = score(dataset, frames, split, first=first, start=start, seen=seen)
     click.echo(json.dumps(result.as_dict(), indent=1) if as_json else str(result))
+    if (stored := result.parts.get("stored")) and stored.error > stored.average_image:
+        click.echo(
+            "The predictions are further from the frames than the average image is. If your model "
+            "is better than that, look at --start and --first, at the order of trajectories, "
+            "times, rows and colours, and at the scale of the numbers.",
+            err=True,
+        )
     chosen = ctx.get_parameter_source("start") is not click.core.ParameterSource.DEFAULT
     total = len(result.per_frame)
     if not chosen and 0 < seen == dataset.recipe.frames - total:

@@ -224,8 +224,10 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
     while steps < most:
         steps += 1
         left = abs(dt) - done - (late if steps > _MANY else 0.0)
-        pieces = math.ceil(left / (largest if fixed else min(h, largest)) - 1e-9)
+        pieces = np.ceil(left / (largest if fixed else min(h, largest)) - 1e-9)
         used = left / pieces
+        if used == 0.0:  # the step wished for is nothing beside what is left
+            return False
         step = direction * used
         for row in range(_STAGES - 1):
             for i in range(2 * d):

@@ -304,8 +304,10 @@ def advance(dh_dq, dh_dp, params, friction, q, p, dt, substeps, work):
     while steps < most:
         steps += 1
         left = abs(dt) - done - (late if steps > _MANY else 0.0)
-        pieces = math.ceil(left / (ceiling if fixed else min(memory[0], ceiling)) - 1e-9)
+        pieces = np.ceil(left / (ceiling if fixed else min(memory[0], ceiling)) - 1e-9)
         used = left / pieces
+        if used == 0.0:  # the step wished for is nothing beside what is left
+            return False
         h = math.copysign(used, dt)
         rate = 1.0
         predictable = memory[1] != 0.0

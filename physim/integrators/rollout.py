@@ -199,7 +199,13 @@ def _keeps_energy(
             before = np.concatenate([level, h[:, :-1]], axis=1)
             off = way * (h - before)
             scale = np.maximum(scale, np.abs(before))
-        return (off <= COLLISION * scale).all(axis=1)
+        kept = (off <= COLLISION * scale).all(axis=1)
+        if (again := np.flatnonzero(~kept)).size:  # H may be 0 at rest, to which nothing is small
+            velocity, _ = derivatives(system, q[again], p[again], params[again])
+            usual = np.median(np.abs((p[again] * velocity).sum(axis=2)), axis=1, keepdims=True)
+            larger = COLLISION * np.maximum(scale[again], usual)
+            kept[again] = (off[again] <= larger).all(axis=1)
+        return kept
 
 
 def energy(system: System, q: np.ndarray, p: np.ndarray, params: np.ndarray) -> np.ndarray:

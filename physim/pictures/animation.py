@@ -7,7 +7,11 @@ import io
 import numpy as np
 from PIL import Image
 
+from physim.errors import RecipeError
 from physim.pictures.paper import PAPER, enlarged
+
+LONGEST = 655_350
+"""Milliseconds that a picture of a GIF can stand."""
 
 
 def tiles(frames: np.ndarray, columns: int) -> np.ndarray:
@@ -47,8 +51,17 @@ def gif(frames: np.ndarray, fps: float, scale: int = 1) -> bytes:
 
     Returns:
         The file.
+
+    Raises:
+        RecipeError: The film stands still for longer than a GIF can say.
     """
     palette, indices = _indexed(frames)
+    duration = max(20, 10 * round(100 / fps))
+    if (still := _longest_still(indices) * duration) > LONGEST:
+        raise RecipeError(
+            f"fps: got {fps:g}, with which a picture stands for {still / 1000:.0f} s, expected at "
+            f"most {LONGEST // 1000} s, which is the longest that a GIF can say"
+        )
     pages = []
     for page in indices:
         image = Image.fromarray(enlarged(page[..., None], scale)[..., 0])
@@ -60,11 +73,17 @@ def gif(frames: np.ndarray, fps: float, scale: int = 1) -> bytes:
         format="GIF",
         save_all=True,
         append_images=pages[1:],
-        duration=max(20, 10 * round(100 / fps)),
+        duration=duration,
         loop=0,
         optimize=False,
     )
     return file.getvalue()
+
+
+def _longest_still(indices: np.ndarray) -> int:
+    """Frames of the longest stretch in which nothing moves; such are stored as one."""
+    moves = np.flatnonzero((np.diff(indices.astype(np.int16), axis=0) != 0).any(axis=(1, 2)))
+    return int(np.diff(np.concatenate([[-1], moves, [len(indices) - 1]])).max())
 
 
 def _indexed(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

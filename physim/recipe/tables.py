@@ -97,8 +97,8 @@ def _distribution(parameter: Parameter, value: Any, path: str) -> Distribution:
         )
     if expected := parameter.refused(found.low):
         raise RecipeError(f"{path}: got {found.low:g}, expected {expected} ({parameter.meaning})")
-    if found.law == "log_uniform" and found.low <= 0:
-        raise RecipeError(f"{path}.log_uniform: got {found.low:g}, expected a number above 0")
+    if expected := found.refused():
+        raise RecipeError(f"{path}.{found.law}: got {found.low:g}, expected {expected}")
     return found
 
 

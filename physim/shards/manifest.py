@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -109,6 +110,14 @@ def versions() -> dict[str, str]:
     return found
 
 
+def differing(made: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
+    """Name, version and ours of what shards were made with; Python's computes nothing in them."""
+    for name, ours in versions().items():
+        before = made.get(name)
+        if name != "python" and before != ours:
+            yield name, before, ours
+
+
 def write(folder: Path, manifest: Manifest) -> Path:
     """Write the manifest; the data set is complete from then on.
 
@@ -152,7 +161,9 @@ def read(folder: Path) -> Manifest:
             raise ShardError(f"{folder}: {journal}") from None
         if not Path(folder).exists():
             raise ShardError(f"{folder}: there is no such folder") from None
-        raise ShardError(f"{folder}: no {MANIFEST}; not a data set") from None
+        below = sorted(each.parent.name for each in Path(folder).glob(f"*/{MANIFEST}"))
+        sets = f", but the folder of {', '.join(below)}" if below else ""
+        raise ShardError(f"{folder}: no {MANIFEST}; not a data set{sets}") from None
     except NotADirectoryError:
         raise ShardError(
             f"{folder}: is a file, expected the folder of a data set; h5py reads a single shard"

@@ -10,6 +10,7 @@ by threads.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -239,9 +240,8 @@ class Split:
             cuts = [0, *(np.flatnonzero(np.diff(chunks)) + 1).tolist(), len(chunks)]
             room = max(1, BYTES_A_TASK // (array.chunk * array.row_bytes))
             for group in range(0, len(cuts) - 1, room):
-                pieces = [
-                    slice(a, b) for a, b in zip(cuts[group:-1], cuts[group + 1 :], strict=False)
-                ][:room]
+                ends = cuts[group : group + room + 1]
+                pieces = [slice(a, b) for a, b in pairwise(ends)]
                 tasks.append(
                     Task(
                         shard,
@@ -288,10 +288,13 @@ def _rows(key: Any, n: int) -> tuple[slice | np.ndarray, bool]:
         return np.empty(0, dtype=np.int64), False
     if given.dtype.kind not in "iu" or given.ndim > 1:
         raise IndexError(f"got {key!r}, expected an integer, a slice, indices or a mask")
-    rows = given.astype(np.int64).reshape(-1)
-    outside = (rows < -n) | (rows >= n)
+    asked = given.reshape(-1)
+    outside = asked >= n  # before the cast, which wraps numbers of 64 bits without a sign
+    if given.dtype.kind == "i":
+        outside |= asked < -n
     if outside.any():
-        raise IndexError(f"trajectory {rows[outside][0]} of {n}")
+        raise IndexError(f"trajectory {asked[outside][0]} of {n}")
+    rows = asked.astype(np.int64)
     rows = np.where(rows < 0, rows + n, rows)
     if given.ndim == 0:
         return slice(int(rows[0]), int(rows[0]) + 1), True

@@ -33,6 +33,14 @@ class Distribution:
         note = "" if self.law == "uniform" else f" ({self.law})"
         return f"{self.low:g} … {self.high:g}{note}"
 
+    def refused(self) -> str:
+        """What the law expects of its lower end instead, in words; empty where it is allowed."""
+        if self.law == "log_uniform" and self.low <= 0:
+            return "a number above 0"
+        if self.law == "area" and self.low < 0:
+            return "a number from 0, as of a radius"
+        return ""
+
 
 def fixed(value: float) -> Distribution:
     """Always `value`."""
@@ -79,6 +87,8 @@ class Parameter:
                     f"parameter {self.symbol}: got {law}, expected {expected}; `positive=False` "
                     "allows 0, `signed=True` all numbers"
                 )
+            if expected := law.refused():
+                raise RecipeError(f"parameter {self.symbol}: got {law}, expected {expected}")
             if law.low > law.high:
                 raise RecipeError(f"parameter {self.symbol}: got {law}, expected low ≤ high")
 

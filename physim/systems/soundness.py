@@ -2,9 +2,10 @@
 
 Compiled code checks no bounds: with one degree of freedom too few it would read and write foreign
 memory, and a gradient of the wrong sign looks like an instability. So each function is called once
-on the state with which the default sampler begins the middle of all ranges, on arrays in the midst
-of NaN. What reads beyond its arguments, or leaves a part of its result unwritten, then gives NaN;
-what writes beyond them is seen; and gradients are compared with differences of H.
+on the state with which a sampler begins the middle of all ranges, on arrays in the midst of NaN.
+What reads beyond its arguments, or leaves a part of its result unwritten, then gives NaN; what
+writes beyond them is seen; gradients are compared with differences of H, and how a closed form
+moves with the gradients.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
     from physim.systems.parameters import Parameter
-    from physim.systems.system import System
+    from physim.systems.system import Sampler, System
 
 MARGIN = 64
 """Entries of NaN before and behind an array."""
@@ -27,6 +28,10 @@ STEP = 1e-6
 
 TOLERANCE = 1e-3
 """Of a difference, relative to the largest slope of H; that of a wrong term is as large as it."""
+
+MOMENTS = (0.0, 0.7, 3.1, -1.9)
+"""Times at which a closed form is tried, in units of the time in which the state changes by about
+as much as it is large."""
 
 _ROUNDING = 1e-14
 
@@ -65,7 +70,13 @@ def fault(system: System) -> str:
 
 
 def _faults(system: System) -> Iterator[str]:
-    d, sampler = system.dimension, system.samplers[0]
+    for sampler in system.samplers:
+        yield from _faults_from(system, sampler)
+
+
+def _faults_from(system: System, sampler: Sampler) -> Iterator[str]:
+    """Of the functions on a state of one sampler."""
+    d = system.dimension
     params = _Guarded(system.n_params, _middle(system.parameters))
     settings = _Guarded(sum(row.components for row in sampler.settings), _middle(sampler.settings))
     u = _Guarded(sampler.draws, (0.37 + 0.618034 * np.arange(sampler.draws)) % 1)
@@ -91,6 +102,37 @@ def _faults(system: System) -> Iterator[str]:
             f"of {system.bodies} bodies, {where}"
         )
     yield from _gradient_faults(system, q, p, params, energy, where)
+    if system.closed_form is not None:
+        yield from _closed_form_faults(system, q.inside, p.inside, params.inside, where)
+
+
+def _closed_form_faults(
+    system: System, q: np.ndarray, p: np.ndarray, params: np.ndarray, where: str
+) -> Iterator[str]:
+    assert system.closed_form is not None  # noqa: S101  (the caller has looked)
+    d = system.dimension
+
+    def slopes(at_q: np.ndarray, at_p: np.ndarray) -> np.ndarray:
+        out = np.empty((2, d))
+        system.dh_dp(at_q, at_p, params, out[0])
+        system.dh_dq(at_q, at_p, params, out[1])
+        return out * np.array([[1.0], [-1.0]])
+
+    speed = np.abs(slopes(q, p)).max()
+    unit = max(1.0, np.abs(q).max(), np.abs(p).max()) / speed if speed > 0 else 1.0
+    for moment in MOMENTS:
+        times = unit * (moment + np.array([0.0, STEP**0.5, 2 * STEP**0.5]))
+        found = np.full((2, 3, d), np.nan)
+        if not system.closed_form(q, p, params, times, found[0], found[1]):
+            continue  # bodies that collide
+        if moment == 0 and not np.allclose(found[:, 0], [q, p], rtol=1e-9, atol=1e-9):
+            yield f"closed_form at time 0 is not the initial state, {where}"
+        expected = slopes(found[0, 1], found[1, 1])
+        moved = (found[:, 2] - found[:, 0]) / (times[2] - times[0])
+        allowed = 10 * TOLERANCE * max(speed, np.abs(expected).max())
+        if not np.allclose(moved, expected, rtol=0, atol=allowed):
+            yield f"closed_form does not move as the gradients of H say, {where}"
+            return
 
 
 def _gradient_faults(

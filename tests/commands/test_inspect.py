@@ -44,6 +44,7 @@ def test_distributions_of_each_body_are_words():
     assert found == (
         "m 1.0, uniform 0.5 … 1.5, log_uniform 0.1 … 1.0, g uniform 3 … 4, pair uniform 0 … 1, 2.0"
     )
+    assert _plain({"m": [1.0, 0.5]}) == "m 1.0, 0.5"  # two fixed masses are no range
 
 
 def test_figures_are_those_of_the_files(rendered, monkeypatch, capsys):

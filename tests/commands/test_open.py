@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import physim
-from physim import processors
-from physim.errors import RecipeError, ShardError
+from physim import processors, truth
+from physim.errors import RecipeError, ShardError, SimulationError
 from physim.shards import index
 
 
@@ -103,6 +103,11 @@ def test_without_a_list_of_processors(opened, monkeypatch):
     assert len(physim.open(opened.path).train[:]["q"]) == 12
 
 
+def test_the_folder_above_names_what_is_below(opened):
+    with pytest.raises(ShardError, match=r"not a data set, but the folder of set$"):
+        physim.open(opened.path.parent)
+
+
 def test_a_single_shard_is_no_data_set(opened):
     with pytest.raises(ShardError, match=r"00000\.h5: is a file, expected the folder"):
         physim.open(opened.path / "train" / "00000.h5")
@@ -138,3 +143,59 @@ def test_h5py_opens_a_shard_while_its_index_is_read(opened, locking, monkeypatch
     monkeypatch.setattr(index, "_arrays", meanwhile)
     again = physim.open(opened.path).train
     assert np.array_equal(again.image[:2], found[0])
+
+
+LONG = {"n": 6, "n_test": 5, "resolution": 8, "dt": 0.2, "seed": 3}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("integrator", "settings"),
+    [
+        ("leapfrog", {}),
+        ("yoshida4", {"substeps": 3}),
+        ("rk4", {"friction": 0.2}),
+        ("dop853", {}),
+        ("gauss_radau", {"friction": 0.1}),
+        ("closed_form", {}),
+    ],
+)
+def test_states_are_the_motion_of_the_data_whichever_are_asked_for(
+    tmp_path, integrator, settings, sign
+):
+    """A longer rendering is the same motion, and tells what lies beyond a shorter one."""
+    common = LONG | settings | {"dt": sign * LONG["dt"], "integrator": integrator}
+    physim.render(system="pendulum", out=tmp_path / "short", frames=8, **common)
+    physim.render(system="pendulum", out=tmp_path / "long", frames=20, **common)
+    short, whole = (physim.open(tmp_path / name) for name in ("short", "long"))
+    dt = short.recipe.dt
+    assert np.array_equal(short.test.q[:], whole.test.q[:, :8])
+    for frames in (np.arange(8, 20), np.array([17, 3, 11]), np.array([19])):
+        q, p = short.states("test", slice(None), dt * frames)
+        assert np.array_equal(q, whole.test.q[:, frames])
+        assert np.array_equal(p, whole.test.p[:, frames])
+    between = dt * np.array([12.25, 12.0, -3.5])
+    q, p = short.states("test", slice(None), between)
+    assert np.array_equal(q[:, 1], whole.test.q[:, 12])
+    found = physim.simulate(
+        "pendulum", whole.test.q[:, 12], whole.test.p[:, 12], short.params("test", slice(None)),
+        [0.25 * dt], integrator, short.recipe.friction, short.recipe.substeps,
+    )  # fmt: skip
+    assert q[:, 0] == pytest.approx(found[0][:, 0], rel=1e-11, abs=1e-11)
+    assert p[:, 0] == pytest.approx(found[1][:, 0], rel=1e-11, abs=1e-11)
+
+
+def test_times_that_are_too_far_are_refused(tmp_path):
+    physim.render(system="pendulum", out=tmp_path, frames=2, integrator="leapfrog", **LONG)
+    with pytest.raises(SimulationError, match="5e\\+08 frames from time 0, expected at most"):
+        physim.open(tmp_path).states("test", 0, [1e8])
+
+
+def test_states_far_away_are_reached_piece_by_piece(tmp_path, monkeypatch):
+    physim.render(system="pendulum", out=tmp_path, frames=2, integrator="leapfrog", **LONG)
+    data = physim.open(tmp_path)
+    at = data.recipe.dt * np.array([50, -7, 31])
+    whole = data.states("test", slice(None), at)
+    monkeypatch.setattr(truth, "_ROOM", 4 * 5)  # four frames of five trajectories
+    pieces = data.states("test", slice(None), at)
+    assert np.allclose(whole, pieces, rtol=1e-12, atol=1e-12)

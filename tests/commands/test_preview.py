@@ -16,6 +16,7 @@ import physim
 from physim import pictures
 from physim.cli import cli
 from physim.command_line import run
+from physim.errors import RecipeError
 from physim.shards import manifest
 
 
@@ -73,6 +74,18 @@ def test_a_gif_plays_every_frame_exactly(dataset, tmp_path):
         assert np.abs(page[::3, : 3 * 32 : 3].astype(int) - left).max() <= 4
         assert np.abs(page[::3, 3 * 33 :: 3].astype(int) - right).max() <= 4
         assert (page[1::3] == page[::3]).all()
+
+
+def test_a_gif_that_stands_longer_than_it_can_say_is_refused():
+    moving = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1).repeat(3, -1)
+    assert pictures.gif(moving, 0.0016)
+    with pytest.raises(RecipeError, match=r"fps: got 0.001, with which a picture stands for 1000"):
+        pictures.gif(moving, 0.001)
+    still = np.zeros((700, 1, 1, 3), dtype=np.uint8)
+    with pytest.raises(RecipeError, match=r"fps: got 1, with which a picture stands for 700 s"):
+        pictures.gif(still, 1)
+    still[350:] = 1
+    assert pictures.gif(still, 1)
 
 
 def test_a_gif_of_few_colours_is_exact():

@@ -525,6 +525,17 @@ def test_shards_of_two_versions_are_not_mixed(tmp_path, monkeypatch, journal):
     assert manifest.read(out).versions["numba"] == "9"
 
 
+def test_overwriting_takes_away_nothing_that_it_did_not_write(tmp_path):
+    settings = {"system": "pendulum", "n": 4, "n_test": 1, "frames": 2, "resolution": 8}
+    physim.render(**settings, shard_size=2, out=tmp_path)
+    others = [tmp_path / "train" / name for name in ("7.h5", "notes.h5", "00007.hdf5")]
+    for path in others:
+        path.write_bytes(b"somebody's")
+    physim.render(**settings, out=tmp_path, overwrite=True)
+    assert all(path.read_bytes() == b"somebody's" for path in others)
+    assert not (tmp_path / "train" / "00001.h5").exists()
+
+
 @pytest.mark.slow
 def test_the_first_run_says_that_it_compiles_and_later_ones_do_not(tmp_path):
     command = [sys.executable, "-m", "physim", "render", "--system", "three_body", "--n", "5"]

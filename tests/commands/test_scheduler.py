@@ -20,6 +20,7 @@ import physim
 from physim import cluster, schedulers
 from physim.errors import RecipeError, ShardError
 from physim.recipe import Recipe
+from physim.shards import manifest
 from physim.shards.journal import Journal
 from physim.verification import verify
 
@@ -85,6 +86,15 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_bytes(tmp_path, dask):
     manifests = [(tmp_path / name / "manifest.json").read_text() for name in ("local", "cluster")]
     assert manifests[0] == manifests[1]
     assert not list((tmp_path / "cluster").rglob("*.part"))
+
+
+def test_a_worker_of_other_versions_adds_nothing(tmp_path):
+    recipe = Recipe.of({"system": "pendulum", "n": 4, "n_test": 0, "frames": 2, "resolution": 8})
+    (tmp_path / "train").mkdir()
+    Journal(tmp_path).begin(json.loads(recipe.to_json()), manifest.versions() | {"numpy": "0"})
+    with pytest.raises(ShardError, match="is made with numpy 0, but this worker has"):
+        schedulers.make_shard(recipe.to_json(), str(tmp_path), next(schedulers.jobs(recipe)))
+    assert list((tmp_path / "train").iterdir()) == []
 
 
 @pytest.mark.parametrize("when", ["before it begins", "while it draws"])

@@ -36,7 +36,7 @@ def noisy(tmp_path_factory):
 
 def test_json_has_null_where_nothing_is_to_be_explained():
     part = Part(0, 6, 0.0, None, 0.0, 0.0, float("nan"))
-    score = Score("mine", "test", 1, 5, {"stored": part}, {}, [0.0])
+    score = Score("mine", "test", 1, 5, {"stored": part}, {}, [0.0], {"stored": [0.0]})
     found = json.loads(json.dumps(score.as_dict(), allow_nan=False))
     assert found["parts"]["stored"]["share_explained"] is None
 
@@ -70,6 +70,8 @@ def test_errors_are_those_of_a_line_of_numpy(clean, guesses):
         assert part.share_explained == pytest.approx(share, rel=1e-4)
         assert part.oracle == 0
     assert found.per_frame == pytest.approx(squares.mean(0), rel=1e-5)
+    assert found.per_trajectory["stored"] == pytest.approx(squares.mean(1), rel=1e-5)
+    assert found.per_trajectory["unseen"] == pytest.approx(squares[:, 2:].mean(1), rel=1e-5)
     assert (found.parts["unseen"].first, found.parts["unseen"].frames) == (2, 4)
     one = physim.score(clean, guesses[:1])
     assert one.parts["stored"].standard_error is None
@@ -125,6 +127,27 @@ def test_valid_frames_are_counted_from_the_first_unseen_one(clean, monkeypatch):
     assert physim.score(clean, frames, start=-5, seen=2).valid == {}
 
 
+def test_noise_does_not_make_a_true_prediction_invalid(noisy, monkeypatch):
+    """Validity is that of the picture without its noise, which nobody can predict."""
+    q, _ = noisy.states("test", slice(None), noisy.recipe.dt * np.arange(noisy.recipe.frames))
+    frames = noisy.draw("test", slice(None), q)
+    monkeypatch.setattr("physim.scoring.VALID_BELOW", 1e-9)
+    found = physim.score(noisy, frames, seen=2)
+    assert found.parts["stored"].error > 0
+    assert found.valid == {"forward": 1.0}
+
+
+def test_what_is_worse_than_the_average_image_is_said(clean, tmp_path, capsys):
+    for name, frames in (
+        ("true", clean.test.image[:]),
+        ("upside-down", clean.test.image[:, :, ::-1]),
+    ):
+        np.save(tmp_path / f"{name}.npy", frames)
+        assert run(cli, ["score", str(clean.path), str(tmp_path / f"{name}.npy")]) == 0
+        said = capsys.readouterr().err
+        assert ("further from the frames than the average image" in said) == (name != "true")
+
+
 def test_the_average_image_is_of_the_first_training_trajectories(clean, monkeypatch):
     monkeypatch.setattr("physim.scoring.AVERAGED", 203)  # more than are read at once
     expected = (clean.train.image[:203] / 255).mean((0, 1))
@@ -142,6 +165,7 @@ def test_blocks_and_forms_make_no_difference(clean, guesses, tmp_path, monkeypat
         words = [str(clean.path), str(tmp_path / f"guesses.{suffix}"), "--seen", "2", "--json"]
         assert run(cli, ["score", *words]) == 0
         assert json.loads(capsys.readouterr().out) == whole.as_dict()
+        assert physim.score(clean, tmp_path / f"guesses.{suffix}", seen=2) == whole
     assert run(cli, ["score", *words[:-1]]) == 0
     table = capsys.readouterr().out
     assert f"{1e4 * whole.parts['unseen'].error:.2f} ± " in table
@@ -166,8 +190,13 @@ def test_blocks_and_forms_make_no_difference(clean, guesses, tmp_path, monkeypat
         (lambda x: 255 * x, "expected 0 … 1, or bytes as uint8"),
         (lambda x: (255 * x).astype(np.int64), "got int64, expected uint8"),
         (lambda x: np.repeat(x, 2, 0), "got 24 trajectories from number 0 on, but the split"),
+        (lambda x: 2 * x - 1, r"got -0.99\d+ … 0.99\d+ in floating point, expected 0 … 1"),
+        (lambda x: np.round(x).astype(np.uint8), "got bytes of at most 1, expected 0 … 255"),
+        (lambda x: x.tolist(), "got list, expected an array or a path"),
+        (lambda x: "guesses.npz", "got 'guesses.npz', expected a .npy or an HDF5 file"),
     ],
-    ids=["small", "one", "none", "to-255", "integers", "too-many"],
+    ids=["small", "one", "none", "to-255", "integers", "too-many", "centred", "bits", "list",
+         "npz"],
 )  # fmt: skip
 def test_what_cannot_be_scored_is_refused(clean, guesses, change, message):
     with pytest.raises(PhysimError, match=message):

@@ -376,6 +376,7 @@ def test_any_flipped_byte_and_any_truncation_is_found(tmp_path):
 def test_files_that_are_missing_or_too_many(copy):
     (copy / "train" / "00001.h5").unlink()
     shutil.copy(copy / "train" / "00000.h5", copy / "test" / "00001.h5")
+    (copy / "test" / ".DS_Store").write_bytes(b"of another program")
     said = [str(finding) for finding in verify(copy).findings]
     assert said == ["test/00001.h5: is not in the manifest", "train/00001.h5: is missing"]
 

@@ -140,6 +140,12 @@ def test_spline_flow_is_trained_as_long(flows, tmp_path, capsys):
     assert "neural spline flow" in out
 
 
+def test_a_flow_has_nothing_to_follow_further(flows, capsys):
+    status, _, err = run(capsys, "evaluate", flows / "line", "--extra", 10)
+    assert status == 2
+    assert "--extra: a flow has no frames" in err
+
+
 def test_spline_flow_without_zuko_is_one_sentence(flows, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "zuko", None)
     status, _, err = run(capsys, "evaluate", flows / "line", "--spline-flow")

@@ -10,7 +10,7 @@ import torch
 
 import physim
 from hgn_train import checkpoint, cli, evaluation, settings, train
-from hgn_train.evaluation import image_report, latents, state_report
+from hgn_train.evaluation import elsewhere, image_report, latents, state_report
 from hgn_train.evaluation.images import valid_part
 from hgn_train.evaluation.results import also_chose, numbers
 from hgn_train.paper import runs
@@ -117,6 +117,9 @@ def test_sampling_fits_a_stale_prior_anew_and_keeps_one_that_fits(
     checkpoint.write(path, checkpoint.Checkpoint(tensors, 0))
     assert run(capsys, "sample", folder, "-n", 2, "-o", tmp_path / "b.npz")[0] == 0
     assert same(fitted(folder), before)
+    path.write_bytes(path.read_bytes()[:100])  # a damaged one, too
+    latents.fit_prior(folder, torch.device("cpu"))
+    assert same(fitted(folder), before)
     with np.load(tmp_path / "a.npz") as one, np.load(tmp_path / "b.npz") as other:
         assert (one["q"] == other["q"]).all()
 
@@ -171,6 +174,23 @@ def test_other_data_have_a_folder_of_their_own(judged_run, other_data, tmp_path,
     status, _, err = run(capsys, "table", other)
     assert status == 2
     assert f"holds results on other data than the run's own, expected {folder}" in err
+
+
+def test_other_data_of_the_same_name_replace_nothing(judged_run, other_data, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(judged_run, folder)
+    first, second = tmp_path / "one" / "stiff", tmp_path / "two" / "stiff"
+    for place in (first, second):
+        shutil.copytree(other_data / "stiff", place)
+        assert run(capsys, "evaluate", folder, "--data", place, *FEW)[0] == 0
+    for name, data in (("on-stiff", first), ("on-two-stiff", second)):
+        assert json.loads((folder / name / "evaluation.json").read_text())["data"] == str(data)
+    assert elsewhere.folder_of(folder, settings.load(folder), str(first)) == folder / "on-stiff"
+    third = tmp_path / "three" / "two" / "stiff"
+    shutil.copytree(first, third)
+    status, _, err = run(capsys, "evaluate", folder, "--data", third, *FEW)
+    assert status == 2
+    assert "hold results on other data; expected them renamed or removed" in err
 
 
 def test_its_own_data_by_another_name_are_its_own(judged_run, tiny_data, tmp_path, capsys):

@@ -411,3 +411,14 @@ def test_the_examples_of_the_page_run(tiny_run, tmp_path, monkeypatch, capsys):
     assert chosen.network.resolution == 32
     assert own.decoder(torch.zeros(5, 16)).shape == (5, 3, 32, 32)
     assert type(own).__name__ == "PlainHGN"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in models.MODELS if "test" in PRESETS.get(name, ())]
+)
+def test_what_is_drawn_for_a_batch_can_be_divided_among_processes(name):
+    """Each takes every other entry of the first axis."""
+    found = models.find(name)
+    model = found.build(settings_of("test", "", name).network)
+    for drawn in model.draws(6, torch.Generator().manual_seed(0)).values():
+        assert drawn.shape[0] == 6

@@ -87,7 +87,7 @@ def test_loss_is_minus_the_bound_of_as_many_samples(line):
     points = torch.linspace(-3, 6, 19, dtype=torch.float64)[:, None]
     noise = torch.randn(5, 19, 1, generator=generator(), dtype=torch.float64)
     with torch.no_grad():
-        found = line({"points": points}, {"noise": noise})
+        found = line({"points": points}, {"noise": noise.transpose(0, 1)})
         each = torch.stack([line.log_weights(points, one[None])[0] for one in noise])
     bound_of_five = each.exp().mean(0).log().mean()
     torch.testing.assert_close(found["loss"], -bound_of_five)

@@ -173,13 +173,49 @@ def test_a_process_that_dies_is_a_failure_of_its_cells(tmp_path, capsys, kind, b
         (run / work.DONE).write_text("{}")
     if kind == "evaluate":
         (done / "report.html").write_text("judged")
-    for code, expected in ((1, before), (-9, "failed")):
+    for code, expected in ((work.SAID, before), (-9, "failed")):
         child = types.SimpleNamespace(returncode=code)
         script.crashed(script.Process(kind, cells, child), tmp_path)
         assert bundle.state(undone) == expected
         assert bundle.state(done) == ("evaluated" if kind == "evaluate" else "trained")
     assert "exit status -9" in capsys.readouterr().out
     assert "Killed" in json.loads((undone / work.FAILED).read_text())["error"]
+
+
+def test_a_traceback_is_a_failure_too(tmp_path):
+    """Of a worker: what no cell has said is said of all of them."""
+    cells = groups(("mass_spring",), [VARIANTS[0]], 1, 2)[0]
+    child = types.SimpleNamespace(returncode=1)
+    (tmp_path / "train.log").write_text("Traceback\nValueError: no such number\n")
+    script.crashed(script.Process("train", cells, child), tmp_path)
+    run = tmp_path / "runs" / cells[0].name
+    assert "no such number" in json.loads((run / work.FAILED).read_text())["error"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--processes -1", "--processes: got -1, expected a whole number from 0"),
+        ("--side -2", "--side: got -2"),
+        ("--first-seed -1", "--first-seed: got -1"),
+        ("--seeds 0", "--seeds: got 0, expected a whole number from 1"),
+    ],
+)
+def test_counts_are_counts(words, said, capsys):
+    with pytest.raises(SystemExit):
+        script._options(["1", "out", *words.split()])
+    assert said in capsys.readouterr().err
+
+
+def test_all_frames_are_those_that_are_asked_for(tmp_path):
+    """A variant that sees all frames sees as many as there are."""
+    import physim
+
+    physim.render("hgn/pendulum", tmp_path / "pendulum", n=16, n_test=8, frames=40)
+    cell = groups(["pendulum"], [VARIANTS[0]], 1, 1)[0][0]
+    for frames in ("20", "40"):
+        network = settings(cell, PAPER, tmp_path, {"frames": frames}).network
+        assert (network.frames, network.inference_frames) == (int(frames), int(frames))
 
 
 def contents(folder):
@@ -228,6 +264,7 @@ def test_a_run_with_other_settings_is_refused(ended, tmp_path, handlers, monkeyp
     assert contents(out) == before
     monkeypatch.chdir(tmp_path)  # the same settings, OUT called otherwise
     work.check(cells, QUICK, Path("out"), kept, 0)
+    work.check(cells, QUICK, Path("out"), kept | {"precision": "auto"}, 0)  # which is decided
 
 
 def test_a_run_that_never_saved_may_have_other_settings(tmp_path, handlers):

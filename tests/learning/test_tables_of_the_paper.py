@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.paper_table import merge
-from benchmarks.paper_table.tables import tables
+from benchmarks.paper_table.tables import ERROR, SECONDS, tables
 from physim.errors import PhysimError
 
 ROOT = Path(__file__).parents[2]
 MACHINE = {"device": "a processor", "python": "3", "versions": {}, "date": "2000-01-01"}
 
 
-def row(error, seed=0, variant="euler", system="pendulum", batch=16, frames=30):
+def row(error, seed=0, variant="euler", system="pendulum", batch=16, frames=30, **train):
     """A run whose test error is that, and whose other numbers follow from it."""
     split = {
         "error": error,
@@ -34,8 +34,10 @@ def row(error, seed=0, variant="euler", system="pendulum", batch=16, frames=30):
         "evaluation": {
             "data": "somewhere",
             "settings": {
+                "model": "hgn",
+                "preset": "tuned",
                 "network": {"frames": frames, "resolution": 32},
-                "train": {"batch_size": batch},
+                "train": {"batch_size": batch, "seed": seed} | train,
             },
             "splits": {"train": split | {"error": error / 2}, "test": split},
             "beyond": beyond,
@@ -55,9 +57,6 @@ def cells(text, caption, label):
     return [cell.strip() for cell in line.strip("| ").split("|")[1:]]
 
 
-ERROR = "Pixel MSE × 1e4, training / test"
-
-
 def test_a_cell_is_the_mean_and_deviation_over_seeds():
     errors = [1.1e-4, 1.3e-4, 1.5e-4]
     text = tables([row(error, seed) for seed, error in enumerate(errors)])
@@ -66,7 +65,7 @@ def test_a_cell_is_the_mean_and_deviation_over_seeds():
     assert cells(text, ERROR, "euler") == [expected]
     assert cells(text, ERROR, "average image") == ["100.00"]
     assert cells(text, ERROR, "Toth et al. (2019), HGN, Euler") == ["5.43 / 10.93"]
-    assert cells(text, "Seconds of training, with others beside it", "euler") == ["200 ± 100 (3)"]
+    assert cells(text, SECONDS, "euler") == ["100, 200, 300"]
 
 
 def test_what_a_run_lacks_is_left_out():
@@ -86,6 +85,18 @@ def test_numbers_without_a_size_are_shown(value):
     assert cell == f"{value:.2f} / 0.500"
 
 
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_a_seed_that_diverged_does_not_hide_the_others(value):
+    """As results in JSON say it, with null, and as they are in memory."""
+    lost = row(1e-4)
+    lost["evaluation"]["beyond"]["forward"]["share_explained"] = value
+    text = tables([lost, row(1e-4, seed=1)])
+    (cell,) = cells(text, "Share explained further forward / backward", "euler")
+    assert cell.startswith(("nan", "inf"))
+    assert cell.endswith(" / 0.500 ± 0.000 (2)")
+    assert cells(text, ERROR, "euler") == ["0.500 ± 0.000 / 1.00 ± 0.00 (2)"]
+
+
 def test_papers_are_named_only_beside_frames_like_theirs():
     assert "Toth" in tables([row(1e-4)])
     assert "Toth" not in tables([row(1e-4, frames=10)])
@@ -102,6 +113,26 @@ def test_calls_are_merged_in_order_and_once():
     assert cells(text, ERROR, "euler, batches of 64") == ["2.00 / 4.00", "–"]
     assert cells(text, ERROR, "euler")[1] == "1.00 / 2.00"
     assert merge.merged([json.loads(merge.lines(found))]) == found
+
+
+def test_what_is_undefined_is_the_same_twice_and_null_in_json():
+    lost = row(1e-4)
+    lost["evaluation"]["latent"] = {"symetric": math.nan, "readout": -math.inf}
+    again = copy.deepcopy(lost)
+    found = merge.merged([call(lost), call(again)])
+    (cell,) = json.loads(merge.lines(found), parse_constant=pytest.fail)["cells"]
+    assert cell["evaluation"]["latent"] == {"symetric": None, "readout": None}
+
+
+def test_seeds_with_other_settings_are_refused():
+    with pytest.raises(PhysimError, match=r"pendulum, euler: .* \(clip 1\.0 and 2\.0\)"):
+        merge.merged([call(row(1e-4, clip=1.0), row(2e-4, seed=1, clip=2.0))])
+
+
+def test_batches_are_named_where_they_are_not_those_of_the_preset():
+    text = tables([row(1e-4, batch=64), row(2e-4, variant="leapfrog")])
+    assert cells(text, ERROR, "euler, batches of 64") == ["0.500 / 1.00"]
+    assert cells(text, ERROR, "leapfrog") == ["1.00 / 2.00"]
 
 
 def test_two_runs_of_a_cell_are_refused():

@@ -222,8 +222,8 @@ def test_a_loss_that_is_not_finite_stops(tiny_data, tmp_path):
     chosen = settings_of(
         "test", str(tiny_data), train={"steps": 40, "learning_rate": 1e20, "warmup": 0, "clip": 0}
     )
-    with pytest.raises(train.DivergedError, match=r"step \d+: the loss is not finite.*none"):
-        train.fit(chosen, tmp_path / "run", accelerator="cpu")
+    with pytest.raises(train.DivergedError, match=r"step 2: the loss is not finite.*none"):
+        train.fit(chosen, tmp_path / "run", accelerator="cpu")  # the first makes weights too large
     assert not (tmp_path / "run" / "checkpoints" / checkpoint.LAST).exists()
 
 

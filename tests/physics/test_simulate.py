@@ -215,6 +215,22 @@ def test_collisions_with_friction_are_not_stepped_over(case, times, name):
         physim.simulate(system, *start, times, integrator=name, friction=0.05)
 
 
+@pytest.mark.parametrize("name", ["gauss_radau", "dop853"])
+def test_rounding_is_no_collision_where_the_energy_is_nothing(name):
+    """Two atoms at rest where their potential is 0, up to rounding."""
+    for angle in np.linspace(0, 6, 40):
+        start = [0.0, 0.0, np.cos(angle), np.sin(angle)]
+        q, _ = physim.simulate("lennard_jones", start, [0.0] * 4, None, [0.5, 1.0], name)
+        assert np.hypot(*(q[1, 2:] - q[1, :2])) > 1.0
+
+
+@pytest.mark.parametrize("name", ["gauss_radau", "dop853"])
+@pytest.mark.parametrize("first", [1e-20, 1e-200, 1e-300])
+def test_a_first_interval_of_next_to_nothing(name, first):
+    q, _ = physim.simulate("pendulum", [1.0], [0.0], None, [first, 1.0], name)
+    assert q[1] == pytest.approx(physim.simulate("pendulum", [1.0], [0.0], None, [1.0])[0][0])
+
+
 @pytest.mark.parametrize("name", ["mass_spring", "double_pendulum", "three_body"])
 def test_friction_backward_is_right_and_the_energy_grows(name):
     system = systems.find(name)

@@ -14,8 +14,8 @@ import pytest
 import physim
 from physim import systems
 from physim.errors import RecipeError, SimulationError
-from physim.fields import ENERGY, FIELD, POSITIONS, SAMPLER, kernel
-from physim.systems.parameters import Parameter, fixed, uniform
+from physim.fields import CLOSED_FORM, ENERGY, FIELD, POSITIONS, SAMPLER, kernel
+from physim.systems.parameters import Distribution, Parameter, fixed, uniform
 
 PENDULUM = systems.find("pendulum")
 EVERY = [
@@ -126,6 +126,55 @@ def own(monkeypatch):
     systems.find.cache_clear()
 
 
+@kernel(CLOSED_FORM)
+def _at_rest(q0, p0, params, times, q, p):
+    for t in range(times.size):
+        q[t, 0], p[t, 0] = q0[0], p0[0]
+    return True
+
+
+@kernel(CLOSED_FORM)
+def _swings_little(q0, p0, params, times, q, p):
+    """The motion of a pendulum whose sine is its angle."""
+    omega = math.sqrt(params[2] / params[1])
+    inertia = params[0] * params[1] ** 2
+    for t in range(times.size):
+        c, s = math.cos(omega * times[t]), math.sin(omega * times[t])
+        q[t, 0] = q0[0] * c + p0[0] / (inertia * omega) * s
+        p[t, 0] = p0[0] * c - q0[0] * inertia * omega * s
+    return True
+
+
+@pytest.mark.parametrize("closed_form", [_at_rest, _swings_little])
+def test_a_closed_form_solves_the_equations_of_motion(closed_form):
+    fault = replace(PENDULUM, closed_form=closed_form).fault
+    assert "closed_form does not move as the gradients of H say" in fault
+
+
+def test_a_closed_form_begins_with_the_initial_state():
+    late = systems.find("mass_spring")
+
+    @kernel(CLOSED_FORM)
+    def shifted(q0, p0, params, times, q, p):
+        omega = math.sqrt(params[1] / params[0])
+        for t in range(times.size):
+            c, s = math.cos(omega * (times[t] + 1.0)), math.sin(omega * (times[t] + 1.0))
+            q[t, 0] = q0[0] * c + p0[0] / (params[0] * omega) * s
+            p[t, 0] = p0[0] * c - q0[0] * params[0] * omega * s
+        return True
+
+    assert (
+        "closed_form at time 0 is not the initial state"
+        in replace(late, closed_form=shifted).fault
+    )
+
+
+def test_every_sampler_is_tried():
+    broken = replace(PENDULUM.samplers[0], name="second", kernel=_two_components)
+    fault = replace(PENDULUM, samplers=(*PENDULUM.samplers, broken)).fault
+    assert "the sampler 'second' writes beyond q or p" in fault
+
+
 def test_no_data_set_is_made_of_it(own, tmp_path):
     own(dh_dq=_uphill)
     with pytest.raises(RecipeError, match=r"own: dh_dq\[0\] is"):
@@ -180,6 +229,16 @@ def test_a_signed_parameter(own, tmp_path):
         (uniform(-1, 1), {"positive": False}, "got -1 … 1, expected 0 or more"),
         (uniform(2, 1), {}, "got 2 … 1, expected low ≤ high"),
         (fixed(1.0), {"least": 2.0}, "expected 2 or more"),
+        (
+            Distribution("log_uniform", 0.0, 1.0),
+            {"positive": False},
+            r"got 0 … 1 \(log_uniform\), expected a number above 0",
+        ),
+        (
+            Distribution("area", -1.0, 1.0),
+            {"signed": True},
+            "expected a number from 0, as of a ra",
+        ),
     ],
 )
 def test_a_default_that_no_recipe_could_repeat_is_refused(values, changes, said):

@@ -114,8 +114,9 @@ def test_what_cannot_be_loaded_is_one_sentence(own, monkeypatch, capsys, value, 
 def test_an_import_that_fails_within_is_not_hidden(own, monkeypatch):
     Path("physics_of_yours.py").write_text("import a_module_that_is_not_there")
     monkeypatch.setenv("PHYSIM_PLUGINS", "physics_of_yours.py")
-    with pytest.raises(ModuleNotFoundError, match="a_module_that_is_not_there"):
-        plugins.load()
+    for _ in range(2):  # a second attempt says the same
+        with pytest.raises(ModuleNotFoundError, match="a_module_that_is_not_there"):
+            plugins.load()
 
 
 def test_a_name_in_the_list_loads_nothing(own, monkeypatch):
