@@ -53,7 +53,8 @@ def simulate(
         workers: Threads; if None, one per processor that this process may use.
 
     Returns:
-        (q, p), each (n, T, d), or (T, d) where both initial states had one dimension.
+        (q, p), each (n, T, d), or (T, d) where both initial states had one dimension and there is
+        one row of parameters.
 
     Raises:
         RecipeError: An argument is invalid.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hgn_train.evaluation.markdown import history, plus_minus, table, training_time
+from hgn_train.evaluation.markdown import how, plus_minus, table, training_time
 
 HEAD = [
     "target",
@@ -54,7 +54,7 @@ def cells(results: dict[str, Any]) -> list[str]:
     return [
         results["system"],
         str(results["dimension"]),
-        ", ".join([settings["preset"], *history(settings)]),
+        how(results),
         str(settings["train"]["seed"]),
         f"{results['parameters']:,}",
         f"{training.get('steps', 0):,} × {settings['train']['batch_size']}",

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hgn_train.evaluation.markdown import SYSTEMS, history, plus_minus, row, training_time
-from hgn_train.presets import changes
+from hgn_train.evaluation.markdown import SYSTEMS, how, plus_minus, row, training_time
 
 REPORTED = {
     "Toth et al. (2019), HGN, leapfrog, autoencoding": (
@@ -112,10 +111,8 @@ HEAD_BEYOND = [
 def _name(results: dict[str, Any]) -> list[str]:
     """System, model, preset with the run's deviations from it, and seed."""
     settings = results["settings"]
-    other = changes(settings, results["system"])
-    words = [settings["preset"], *(f"{name}={value}".lower() for name, value in other.items())]
-    words += history(settings)
-    return [results["system"], settings["model"], ", ".join(words), str(settings["train"]["seed"])]
+    seed = str(settings["train"]["seed"])
+    return [results["system"], settings["model"], how(results), seed]
 
 
 def _cells(results: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hgn_train.presets import settings_of
+from hgn_train.presets import changes, settings_of
 from physim.errors import PhysimError
 
 SYSTEMS = ("mass_spring", "pendulum", "two_body", "three_body")
@@ -103,6 +103,14 @@ def history(settings: Mapping[str, Any]) -> list[str]:
     if start:
         words.insert(0, f"from the weights of {start['run']} after {start['step']:,} steps")
     return words
+
+
+def how(results: Mapping[str, Any]) -> str:
+    """A run's preset, what it changes of it, and its history, as a cell of a table."""
+    settings = results["settings"]
+    other = changes(settings, results["system"])
+    words = [settings["preset"], *(f"{name}={value}".lower() for name, value in other.items())]
+    return ", ".join([*words, *history(settings)])
 
 
 def trained(results: Mapping[str, Any], weights: str = "parameters", rows: str = "") -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hgn_train.evaluation import state_figures
-from hgn_train.evaluation.markdown import history, table
+from hgn_train.evaluation.markdown import how, table
 from hgn_train.evaluation.results import load
 from hgn_train.evaluation.state_figures import Models
 from hgn_train.evaluation.state_report import with_error
@@ -68,7 +68,7 @@ def _cells(results: dict[str, Any]) -> list[str]:
     return [
         results["system"],
         settings["model"],
-        ", ".join([settings["preset"], *history(settings)]),
+        how(results),
         str(settings["train"]["seed"]),
         f"{training.get('steps', 0):,} × {settings['train']['batch_size']}",
         f"{training['seconds']:.0f} s" if "seconds" in training else "–",
@@ -87,7 +87,7 @@ def _factors(found: Sequence[dict[str, Any]]) -> list[list[str]]:
     energies: dict[tuple[str, str, int], dict[str, float]] = {}
     for results in found:
         settings = results["settings"]
-        key = (results["system"], settings["preset"], settings["train"]["seed"])
+        key = (results["system"], how(results), settings["train"]["seed"])
         model = settings["model"]
         energies.setdefault(key, {})[model] = results["rollout"]["energy"]["error"]
     cells = []

@@ -2,7 +2,8 @@
 
 A step h is a palindrome of leapfrog steps w₁h, w₂h, …, w₁h with Σ w = 1, some of them backward,
 chosen so that the errors of lower order cancel. Symplectic and reversible like leapfrog itself;
-one gradient of V for each w. Needs H = T(p) + V(q).
+one gradient of V for each w, and one more for each time at which the state is wanted. Needs
+H = T(p) + V(q).
 
 References: Yoshida (1990), "Construction of higher order symplectic integrators" (order 4, found
 at the same time by Forest and Ruth); Kahan and Li (1997), "Composition constants for raising the

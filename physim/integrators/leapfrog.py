@@ -1,6 +1,7 @@
 """Leapfrog: the Störmer–Verlet method in kick-drift-kick form.
 
-Order 2, symplectic, time-reversible; one new gradient of V a step, as the last kick's is kept.
+Order 2, symplectic, time-reversible; one new gradient of V a step, as the last kick's is kept from
+step to step, and one more for each time at which the state is wanted.
 Energy errors stay bounded instead of growing with time, as long as the step resolves the fastest
 motion (for an oscillator of angular frequency ω it is stable below dt ω = 2). Needs H = T(p) +
 V(q).

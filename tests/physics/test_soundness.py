@@ -189,7 +189,7 @@ def test_a_simulation_that_fails_says_so(own):
 
 
 def test_a_symbol_that_no_array_can_have_is_refused(own, tmp_path):
-    for symbol in ("λ", "energy", "m" * 33):
+    for symbol in ("λ", "energy", "m" * 33, "times", "time", "name"):
         own(
             parameters=(
                 Parameter(symbol, "mass", fixed(1.0), fixed(1.0)),
