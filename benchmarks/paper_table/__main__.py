@@ -31,6 +31,7 @@ from benchmarks.paper_table.cells import (
     check_names,
     groups,
     known_variants,
+    named,
 )
 from physim import processors
 from physim.command_line import size_text
@@ -110,7 +111,9 @@ def main(words: Sequence[str]) -> int:
         "processes": options.processes,
         "agreement": compared,
     }
-    folder, left_out = bundle.write(options.out, cells, facts)
+    others = [named(path.name) for path in sorted((options.out / "runs").glob("*"))]
+    there = [cell for cell in others if cell is not None and cell not in cells]  # of earlier calls
+    folder, left_out = bundle.write(options.out, [*cells, *there], facts)
     for path in left_out:
         size, most = size_text(path.stat().st_size), size_text(bundle.LIMIT)
         print(f"{path}: not in the bundle, as its {size} are above {most}")

@@ -113,6 +113,24 @@ class Cell:
         return f"{self.system}-{self.variant.name}-{self.seed}"
 
 
+def named(name: str) -> Cell | None:
+    """The cell whose folder is called so, if there is one.
+
+    Arguments:
+        name: As `Cell.name`.
+
+    Example:
+        >>> named("two_body-hnn-dense-1").variant.name
+        'hnn-dense'
+    """
+    rest, _, seed = name.rpartition("-")
+    system, _, variant = rest.partition("-")
+    found = [each for each in VARIANTS if each.name == variant]
+    if not (found and system in SYSTEMS and seed.isdecimal()):
+        return None
+    return Cell(found[0], system, int(seed))
+
+
 def groups(
     systems: Sequence[str],
     variants: Sequence[Variant],

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import torch
 
 from benchmarks.paper_table import __main__ as script
 from benchmarks.paper_table import agreement, bundle, work
-from benchmarks.paper_table.cells import PAPER, QUICK, SYSTEMS, VARIANTS, groups, settings
+from benchmarks.paper_table.cells import PAPER, QUICK, SYSTEMS, VARIANTS, groups, named, settings
 from benchmarks.step import precisions
 from hgn_train import checkpoint, models
 from hgn_train.presets import settings_of
@@ -70,8 +71,11 @@ def test_quick_renders_trains_judges_and_goes_on(tmp_path):
     assert 0 < rows[0]["gradient"] < 1e-4
     written = out / "runs" / "mass_spring-euler-0" / "evaluation.json"
     before = written.stat().st_mtime_ns
+    shutil.copytree(written.parent, out / "runs" / "pendulum-leapfrog-3")  # of another call
     again = call(8, out, *words)
     assert again.returncode == 0, again.stderr
+    assert list(results(out)) == ["mass_spring-euler-0", "pendulum-leapfrog-3"]
+    assert "1 evaluated" in again.stdout
     assert "rendered" not in again.stdout
     assert written.stat().st_mtime_ns == before
 
@@ -449,6 +453,13 @@ def test_the_first_seed_of_all_comes_first():
     assert [cell for row in later for cell in row] == [
         cell for row in rows for cell in row if cell.seed > 0
     ]
+
+
+@pytest.mark.parametrize("name", ["notes", "two_body-euler", "two_body-none-1", "x-euler-1"])
+def test_what_no_cell_is_called(name):
+    assert named(name) is None
+    for row in groups(SYSTEMS, VARIANTS, 2, 8):
+        assert [named(cell.name) for cell in row] == row
 
 
 def test_processes_at_work_at_once_share_systems_as_little_as_possible():
