@@ -9,6 +9,7 @@ begins these trajectories as stored and draws these frames for the stored states
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -62,6 +63,7 @@ class Verification:
         made_again: Trajectories whose start and frames were remade and compared.
         energy_error: Largest |H/H₀ − 1| found, |H| where H₀ is 0; None where there is friction.
         findings: What is not as promised.
+        lost: Shards that are missing or changed, which rendering makes again.
     """
 
     path: str
@@ -70,6 +72,7 @@ class Verification:
     made_again: int = 0
     energy_error: float | None = None
     findings: list[Finding] = field(default_factory=list)
+    lost: int = 0
 
     @property
     def ok(self) -> bool:
@@ -96,7 +99,15 @@ class Verification:
             f"{self.path}: {self.shards:,} shard{'' if self.shards == 1 else 's'}, "
             f"{self.trajectories:,} trajectories, {self.made_again:,} of them remade{energy}"
         )
-        return "\n".join([*map(str, self.findings), checked, self.verdict])
+        lines = [*map(str, self.findings), checked, self.verdict]
+        if self.lost:
+            which = "it" if self.lost == 1 else "them"
+            folder = shlex.quote(self.path)
+            lines.append(
+                f"{self.lost:,} shard{'' if self.lost == 1 else 's'} missing or changed: "
+                f"`physim render --recipe {folder} --out {folder}` makes {which} again"
+            )
+        return "\n".join(lines)
 
 
 def verify(
@@ -173,9 +184,11 @@ class _Check:
             if index.trajectories != shard.trajectories:
                 raise ShardError(f"{index.trajectories} trajectories, not {shard.trajectories}")
         except ShardError as error:
+            self.result.lost += 1
             self._add(shard, None, str(error))
             return
         if changed:
+            self.result.lost += 1
             self._add(shard, None, changed)
             for row, what in damage.unreadable(split, index):
                 self._add(shard, shard.first + row, what)

@@ -13,7 +13,11 @@ ROWS = 64
 
 @click.command("predict")
 @options.run_argument
-@click.option("-n", default=512, show_default=True, help="Number of test trajectories.")
+@click.option(
+    "-n",
+    type=int,
+    help="Number of test trajectories.  [default: 512, or all where there are fewer]",
+)
 @options.first_option
 @click.option("--before", default=0, show_default=True, help="Frames before the stored ones.")
 @click.option("--after", default=0, show_default=True, help="Frames after the stored ones.")
@@ -29,7 +33,7 @@ ROWS = 64
 @options.device_option
 def command(
     run: Path,
-    n: int,
+    n: int | None,
     first: int,
     before: int,
     after: int,
@@ -51,6 +55,7 @@ def command(
     from hgn_train.evaluation.judged import judged
     from physim.errors import PhysimError
 
+    asked, n = n is not None, 512 if n is None else n
     if n < 1 or before < 0 or after < 0:
         raise PhysimError(
             f"-n, --before, --after: got {n}, {before} and {after}, expected n from 1 and "
@@ -61,6 +66,11 @@ def command(
     it = judged(run, options.device_of(device), data)
     images, stored = it.source.dataset.test.image, it.source.dataset.recipe.frames
     rows, frames = options.rows_of(images, first, n), before + stored + after
+    if rows.stop - rows.start < n and asked:
+        raise PhysimError(
+            f"-n: got {n:,}, expected at most {rows.stop - rows.start:,}, the test trajectories "
+            f"from number {first:,} on"
+        )
     n = rows.stop - rows.start
     ahead, behind = stored - 1 - it.anchor + after, it.anchor + before
     part = out.with_name(out.name + ".part")

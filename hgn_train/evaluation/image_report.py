@@ -118,7 +118,11 @@ def lead(results: Results) -> str:
         f"average image has {1e4 * split['average_image']:.2f}: "
         f"{100 * split['share_explained']:.1f} % explained. "
     )
-    return sentence + trained(results) + verdict(split, too_few(results)) + "."
+    sentence += trained(results)
+    if results.get("own_data", True):
+        return sentence + verdict(split, too_few(results)) + "."
+    carries = split["share_explained"] >= NOT_LEARNED
+    return sentence + ("." if carries else ". What it learned does not carry over to these data.")
 
 
 def verdict(split: Mapping[str, Any], short: str = "") -> str:

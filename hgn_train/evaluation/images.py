@@ -70,6 +70,7 @@ def evaluate(
     results: dict[str, Any] = {
         "system": it.source.system,
         "data": str(it.source.folder),
+        "own_data": place == run,
         "settings": settings,
         "parameters": sum(w.numel() for w in it.model.parameters()),
         "anchor": it.anchor,

@@ -454,10 +454,14 @@ def test_exit_status_and_output(copy, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "test/00000.h5: " in printed
     assert "1 promise does not hold" in printed
+    again = f"physim render --recipe {copy} --out {copy}"
+    assert f"1 shard missing or changed: `{again}` makes it again" in printed
     assert _run(monkeypatch, "verify", str(copy), "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert found["ok"] is False
     assert found["findings"][0]["shard"] == "test/00000.h5"
+    assert _run(monkeypatch, *again.split()[1:], "--quiet") == 0  # which is true
+    assert verify(copy).ok
     assert _run(monkeypatch, "verify", str(copy / "nowhere")) == 2
     assert "there is no such folder" in capsys.readouterr().err
 

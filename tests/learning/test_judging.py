@@ -165,6 +165,8 @@ def test_other_data_have_a_folder_of_their_own(judged_run, other_data, tmp_path,
     }
     found = json.loads((other / "evaluation.json").read_text())
     assert found["data"] == str(other_data / "stiff")
+    assert found["own_data"] is False
+    assert numbers(folder)["own_data"] is True
     assert "also_chose" not in found["splits"]["test"]  # though as many rows chose the weights
     page = (other / "report.html").read_text()
     assert str(other_data / "stiff") in page
@@ -427,6 +429,11 @@ def test_the_verdict_on_frames(judged_run, share, words):
     said = image_report.lead(results)
     assert words in said
     assert ("COLLAPSED" in said or "NOT LEARNED" in said) is bool(words)
+    results["own_data"] = False  # of other data a bad share says nothing about the training
+    said = image_report.lead(results)
+    assert ("does not carry over to these data" in said) is bool(words)
+    assert "COLLAPSED" not in said
+    assert "NOT LEARNED" not in said
 
 
 def test_the_verdict_on_a_short_run_says_that_it_is_short(judged_run):

@@ -81,6 +81,7 @@ def test_true_frames_are_the_stored_ones(tiny_run):
     [
         (("--before", "-1"), "frames from 0"),
         (("-n", "0"), "n from 1"),
+        (("-n", "100000"), "-n: got 100,000, expected at most "),
         (("--first", "-1"), "--first: got -1, expected 0 …"),
         (("--first", "100000"), "--first: got 100000, expected 0 …"),
         (("--out", "frames.gif"), "ending in .npy"),
