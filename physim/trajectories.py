@@ -64,10 +64,11 @@ class Generator:
         if self.system.fault:
             raise RecipeError(self.system.fault)
         for parameter in self.system.parameters:
-            if not layout.is_parameter(parameter.symbol):
+            symbol = parameter.symbol
+            if symbol in layout.TAKEN or not layout.is_parameter(symbol):
                 raise RecipeError(
-                    f"{self.system.name}: got the parameter '{parameter.symbol}', expected a "
-                    "symbol of at most 32 ASCII letters, digits and _ that names no other array"
+                    f"{self.system.name}: got the parameter '{symbol}', expected a symbol of at "
+                    "most 32 ASCII letters, digits and _ that names no other array and no axis"
                 )
 
     def new_images(self, n: int) -> np.ndarray:

@@ -175,10 +175,10 @@ ARRAY_ATTRIBUTES = (
 )
 
 _BY_NAME = {array.name: array for array in ARRAYS}
-_TAKEN = dict.fromkeys(
-    ("times", "name", "names", "paths", *(axis for array in ARRAYS for axis in array.dimensions))
-)
-"""Axes, and what readers call something else: the times in an export, a split's own name."""
+
+TAKEN = {"times", "name", "names", "paths", *(axis for a in ARRAYS for axis in a.dimensions)}
+"""Axes, and what readers call something else (the times in an export, a split's own name): allowed
+in a file, but no name for a parameter of new data."""
 
 
 def find(name: str, components: bool = False) -> Array:
@@ -205,7 +205,7 @@ def find(name: str, components: bool = False) -> Array:
 
 def is_parameter(name: str) -> bool:
     """Whether a name may be the symbol of a parameter."""
-    return name not in _BY_NAME | _TAKEN and SYMBOL.fullmatch(name) is not None
+    return name not in _BY_NAME and SYMBOL.fullmatch(name) is not None
 
 
 def chunk_length(name: str, dtype: np.dtype, row: tuple[int, ...], n: int) -> int:
