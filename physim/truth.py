@@ -61,27 +61,33 @@ def states_at(
 
     if method.advance is None or wanted.ndim != 1 or not np.isfinite(wanted).all():
         return solved(q0, p0, wanted)  # which refuses what are no times
-    frame = wanted / recipe.dt
+    return _by_frames(solved, method.adaptive, recipe.dt, q0, p0, wanted)
+
+
+def _by_frames(
+    solved: Solved, adaptive: bool, dt: float, q0: np.ndarray, p0: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """States at times, (n, T, d) each, of a method that takes steps between frames."""
+    frame = times / dt
     if (far := np.abs(frame).max()) > FARTHEST:
         raise SimulationError(
             f"times: got one {far:.3g} frames from time 0, expected at most {FARTHEST:,}"
         )
     nearest = np.rint(frame)
-    apart = np.abs(wanted - recipe.dt * nearest)
-    on_frame = apart <= 4 * np.finfo(float).eps * np.abs(wanted)
+    on_frame = np.abs(times - dt * nearest) <= 4 * np.finfo(float).eps * np.abs(times)
     before = np.where(on_frame, nearest, np.trunc(frame)).astype(int)
-    needed = before[on_frame] if method.adaptive else before
-    reached = _at_frames(solved, recipe.dt, q0, p0, np.unique(needed))
-    q, p = (np.empty((len(q0), wanted.size, q0.shape[1])) for _ in range(2))
+    between = np.flatnonzero(~on_frame)
+    needed = before[on_frame] if adaptive else before
+    reached = _at_frames(solved, dt, q0, p0, np.unique(needed))
+    q, p = (np.empty((len(q0), times.size, q0.shape[1])) for _ in range(2))
     for i in np.flatnonzero(on_frame):
         q[:, i], p[:, i] = reached[before[i]]
-    between = np.flatnonzero(~on_frame)
-    if method.adaptive and between.size:
-        q[:, between], p[:, between] = solved(q0, p0, wanted[between])
+    if adaptive and between.size:  # which chooses its steps anyway
+        q[:, between], p[:, between] = solved(q0, p0, times[between])
         return q, p
     for i in between:
-        rest = np.array([wanted[i] - recipe.dt * before[i]])
-        (q[:, i],), (p[:, i],) = (x.swapaxes(0, 1) for x in solved(*reached[before[i]], rest))
+        q_at, p_at = solved(*reached[before[i]], np.array([times[i] - dt * before[i]]))
+        q[:, i], p[:, i] = q_at[:, 0], p_at[:, 0]
     return q, p
 
 
