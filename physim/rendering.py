@@ -205,14 +205,12 @@ def _check_versions(path: Path, versions: dict[str, str]) -> None:
         )
 
 
-_NUMBER = re.compile(r"[0-9]{5,12}")
-"""What shards are called, before `.h5`."""
-
-
 def _shards(path: Path) -> Iterator[Path]:
     """What is named as our shards are, and nothing else."""
     for split in SPLITS:
-        yield from (file for file in (path / split).glob("*.h5") if _NUMBER.fullmatch(file.stem))
+        for file in (path / split).glob("*.h5"):
+            if re.fullmatch(manifest.SHARD, file.name):
+                yield file
 
 
 def _tidy(path: Path) -> None:

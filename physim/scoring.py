@@ -8,9 +8,7 @@ the true noise-free states.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,13 +18,10 @@ import numpy as np
 
 from physim.dataset import Dataset
 from physim.dataset import open as open_dataset
-from physim.errors import PhysimError
+from physim.predictions import check, from_0_to_1, read_predictions
 
 VALID_BELOW = 0.025
 """Largest squared error of a frame, relative to its mean square, for a valid prediction."""
-
-OTHERS = (".npz", ".pt", ".pth", ".pkl", ".zip", ".csv", ".gif", ".mp4", ".png")
-"""Ends of files that are neither."""
 
 AVERAGED = 2000
 """Training trajectories of the average image."""
@@ -151,13 +146,13 @@ def score(
     if isinstance(predictions, str | Path):
         with read_predictions(predictions) as frames:
             return score(data, frames, split, first=first, start=start, seen=seen)
-    _check(data, predictions, split, first, start, seen)
+    check(data, predictions, split, first, seen)
     n, total = predictions.shape[:2]
     average = average_image(data)
     errors, averages, oracles = (np.zeros((n, total)) for _ in range(3))
     relative, blank = np.zeros((n, total)), np.zeros((n, total))
     for rows in _blocks(predictions):
-        given = _from_0_to_1(predictions[rows], first + rows.start)
+        given = from_0_to_1(predictions[rows], first + rows.start)
         where = slice(first + rows.start, first + rows.stop)
         true, clean = _truth(data, split, where, start, total)
         errors[rows] = _mean((given - true) ** 2)
@@ -199,42 +194,6 @@ def score(
     )
 
 
-@contextlib.contextmanager
-def read_predictions(path: str | Path) -> Iterator[Any]:
-    """Open a file of predicted frames.
-
-    Arguments:
-        path: A `.npy` file, or an HDF5 file with the array `image`.
-
-    Yields:
-        An array that is read when it is sliced.
-
-    Raises:
-        PhysimError: There is no such file, or it is neither.
-    """
-    name = Path(path)
-    if name.suffix in OTHERS:
-        raise PhysimError(f"predictions: got '{name}', expected a .npy or an HDF5 file")
-    if not os.path.isfile(name):
-        raise PhysimError(f"predictions: there is no file '{name}'")
-    kind = "a .npy file" if name.suffix == ".npy" else "an HDF5 file"
-    with contextlib.ExitStack() as stack:
-        try:
-            if name.suffix == ".npy":
-                frames = np.lib.format.open_memmap(name, mode="r")
-            else:
-                import h5py
-
-                frames = stack.enter_context(h5py.File(name)).get("image")
-        except (OSError, ValueError) as error:
-            raise PhysimError(
-                f"{name}: cannot be read as {kind} of frames ({str(error).splitlines()[0]})"
-            ) from None
-        if not hasattr(frames, "shape"):
-            raise PhysimError(f"{name}: got no array 'image', expected the predicted frames")
-        yield frames
-
-
 def average_image(dataset: Dataset) -> np.ndarray:
     """Mean frame of the first 2,000 training trajectories, or of all if there are fewer.
 
@@ -255,56 +214,11 @@ def _some(split: Any, n: int) -> Iterator[dict[str, np.ndarray]]:
         yield split.read(slice(begin, min(n, begin + 200)), ("image",))
 
 
-def _check(data: Dataset, predictions: Any, split: str, first: int, start: int, seen: int) -> None:
-    recipe, held = data.recipe, len(data.split(split))
-    if not hasattr(predictions, "shape"):
-        raise PhysimError(
-            f"predictions: got {type(predictions).__name__}, expected an array or a path"
-        )
-    shape = tuple(predictions.shape)
-    frame = (recipe.resolution, recipe.resolution, 3)
-    if len(shape) != 5 or shape[2:] != frame or 0 in shape:
-        raise PhysimError(
-            f"predictions: got shape {shape}, expected (n, T, {', '.join(map(str, frame))})"
-        )
-    if first < 0 or first + shape[0] > held:
-        raise PhysimError(
-            f"predictions: got {shape[0]:,} trajectories from number {first:,} on, "
-            f"but the split '{split}' holds {held:,}"
-        )
-    if not 0 <= seen <= recipe.frames:
-        raise PhysimError(f"seen: got {seen}, expected 0 … {recipe.frames}")
-    if not len(data.train):
-        raise PhysimError("train: the split holds no trajectory for the average image")
-
-
 def _blocks(predictions: Any) -> Iterator[slice]:
     n = predictions.shape[0]
     size = max(1, BYTES_OF_A_BLOCK // math.prod(predictions.shape[1:]))
     for begin in range(0, n, size):
         yield slice(begin, min(n, begin + size))
-
-
-def _from_0_to_1(part: Any, first: int) -> np.ndarray:
-    values = np.asarray(part)
-    if values.dtype == np.uint8:
-        if values.max() == 1:
-            raise PhysimError("predictions: got bytes of at most 1, expected 0 … 255")
-        return values.astype(np.float32) / np.float32(255)
-    if values.dtype.kind != "f":
-        raise PhysimError(
-            f"predictions: got {values.dtype}, expected uint8, or numbers from 0 to 1 in floating "
-            "point"
-        )
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=(1, 2, 3, 4)))
-    if bad.size:
-        raise PhysimError(f"predictions: trajectory {first + bad[0]} is not finite")
-    if values.min() < -0.5 or values.max() > 2:
-        raise PhysimError(
-            f"predictions: got {values.min():g} … {values.max():g} in floating point, expected "
-            "0 … 1, or bytes as uint8"
-        )
-    return values.astype(np.float32)
 
 
 def _truth(

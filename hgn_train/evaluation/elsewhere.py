@@ -41,9 +41,7 @@ def folder_of(run: Path, trained: RunSettings, given: str) -> Path:
     place = run / f"{START}{name}"
     if _is_of(place, given):
         return place
-    longer = (
-        run / f"{START}{path.parent.name}-{name}"
-    )  # `hgn/pendulum` is not `hgn-noisy/pendulum`
+    longer = run / f"{START}{path.parent.name}-{name}"  # as of `hgn-noisy/pendulum`
     if _is_of(longer, given):
         return longer
     raise PhysimError(

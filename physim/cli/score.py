@@ -44,7 +44,8 @@ def command(
         physim score datasets/hgn/pendulum further.h5 --start -60 --json
     """
     from physim.dataset import open as open_dataset
-    from physim.scoring import read_predictions, score
+    from physim.predictions import read_predictions
+    from physim.scoring import score
 
     dataset = open_dataset(path)
     with read_predictions(predictions) as frames:

@@ -18,7 +18,10 @@ MAX_BYTES = 2**28
 
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-ShardName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}/[0-9]{5,12}\.h5$")]
+SHARD = r"[0-9]{5,12}\.h5"
+"""What the file of a shard is called."""
+
+ShardName = Annotated[str, Field(pattern=rf"^[A-Za-z0-9][A-Za-z0-9_-]{{0,63}}/{SHARD}$")]
 SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 

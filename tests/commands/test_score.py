@@ -13,7 +13,8 @@ import physim
 from physim.cli import cli
 from physim.command_line import run
 from physim.errors import PhysimError
-from physim.scoring import Part, Score, average_image, read_predictions
+from physim.predictions import read_predictions
+from physim.scoring import Part, Score, average_image
 
 SETTINGS = {"n": 210, "n_test": 12, "frames": 6, "resolution": 16}
 
